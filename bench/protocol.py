@@ -1,0 +1,177 @@
+"""What is measured: the frozen constants of a protocol version, and the meaning of each metric.
+
+Changing a value here changes the content hash, and rows of different hashes are never ranked
+together; a change of meaning needs a new version as well.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+from bench.records import ProtocolId, canonical_json
+
+CORRUPTIONS: tuple[str, ...] = (
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "speckle_noise",
+    "gaussian_blur",
+    "spatter",
+    "saturate",
+)
+COMMON_CORRUPTIONS = CORRUPTIONS[:15]  # the benchmark's 15 without the 4 extra ones
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How to read a number.
+
+    Args:
+        higher_is_better: None where neither end is better.
+        low: Smallest possible value.
+        high: Largest possible value.
+        unit: Unit, or "" for a pure number.
+        meaning: One line for tables and help.
+    """
+
+    higher_is_better: bool | None
+    low: float
+    high: float
+    unit: str
+    meaning: str
+
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric(True, 0, 1, "", "share of images whose most probable class is the label"),
+    "brier": Metric(False, 0, 2, "", "squared distance to the one-hot label, summed over classes"),
+    "brier_l2": Metric(False, 0, math.sqrt(2), "", "the paper's: the distance itself, not squared"),
+    "nll": Metric(False, 0, math.inf, "nat", "negative log-probability of the label"),
+    "ece": Metric(False, 0, 1, "", "expected calibration error, 15 equal-width bins"),
+    "auroc": Metric(True, 0, 1, "", "area under the ROC curve; the anomaly is the positive class"),
+    "aupr_id": Metric(True, 0, 1, "", "average precision with in-distribution as positive"),
+    "aupr_outlier": Metric(True, 0, 1, "", "average precision with the anomaly as positive"),
+    "fpr95": Metric(
+        False, 0, 1, "", "share of anomalies that pass where 95 % of in-distribution images pass"
+    ),
+    "zero_gradient_share": Metric(
+        False, 0, 1, "", "share of images whose input gradient is exactly zero"
+    ),
+    "lip_product_log10": Metric(
+        False, -math.inf, math.inf, "log10", "the paper's product of the layers' spectral norms"
+    ),
+    "lip_upper_log10": Metric(
+        False, -math.inf, math.inf, "log10", "upper bound; residual branches are summed"
+    ),
+    "lip_lower": Metric(
+        False, 0, math.inf, "", "largest spectral norm of the Jacobian on test images"
+    ),
+    "sparsity": Metric(True, 0, 1, "", "share of prunable weights that are zero or removed"),
+    "layer_sparsity": Metric(None, 0, 1, "", "the same for one layer"),
+    "parameters": Metric(False, 0, math.inf, "", "numbers in the network, buffers not counted"),
+    "nonzero": Metric(False, 0, math.inf, "", "prunable weights that are not zero"),
+    "macs_dense": Metric(False, 0, math.inf, "MAC", "multiply-adds of one image, zeros included"),
+    "macs_sparse": Metric(False, 0, math.inf, "MAC", "multiply-adds with a nonzero weight"),
+    "size_bytes": Metric(False, 0, math.inf, "B", "size of the weights as canonical safetensors"),
+    "latency_ratio": Metric(
+        False, 0, math.inf, "", "time of a forward pass over that of the dense network"
+    ),
+    "peak_memory_bytes": Metric(
+        False, 0, math.inf, "B", "tensors alive at once in a forward pass of one batch"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """Tasks and constants of one preset.
+
+    Args:
+        version: Grows with every change of meaning.
+        preset: `standard` or `authors`.
+        tasks: In the order of evaluation.
+        batch_size: Images of one forward pass.
+        attacks: (attack, epsilon in image units); the audit row is the scale-free loss.
+        corruptions: Names, in the order of the table.
+        severities: Of each corruption.
+        shift_seed: Seed of the generated shifts.
+        detectors: Keys of `bench.detectors.DETECTORS`.
+        detector_batch_sizes: Images that one outlier score speaks for.
+        ece_bins: Equal-width bins of the calibration error.
+        lipschitz_images: Test images of the Jacobian lower bound.
+        latency_rounds: Interleaved timings of model and dense parent.
+        attack_gradient: `input` differentiates through the normalisation; `unnormalised` takes
+            the gradient of the bare network at un-normalised images (the authors' code).
+        native_outlier_size: Outlier images keep their own size (the authors' Omniglot: 105×105)
+            instead of the suite's.
+    """
+
+    version: int
+    preset: str
+    tasks: tuple[str, ...]
+    batch_size: int
+    attacks: tuple[tuple[str, float], ...]
+    corruptions: tuple[str, ...]
+    severities: tuple[int, ...]
+    shift_seed: int
+    detectors: tuple[str, ...]
+    detector_batch_sizes: tuple[int, ...]
+    ece_bins: int
+    lipschitz_images: int
+    latency_rounds: int
+    attack_gradient: str
+    native_outlier_size: bool
+
+    @property
+    def id(self) -> ProtocolId:
+        """Version, preset and the SHA-256 over all constants and the metrics' meaning."""
+        content = canonical_json({"protocol": asdict(self), "metrics": _metric_meanings()})
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        return ProtocolId(version=self.version, preset=self.preset, sha256=digest)
+
+
+def _metric_meanings() -> dict[str, list[str | bool | None]]:
+    return {name: [m.higher_is_better, m.unit, m.meaning] for name, m in METRICS.items()}
+
+
+PROTOCOL = Protocol(
+    version=1,
+    preset="standard",
+    tasks=("clean", "adversarial", "shift", "outliers", "out-of-domain", "lipschitz", "cost"),
+    batch_size=250,
+    attacks=(
+        ("fgsm-linf", 8 / 255),
+        ("fgsm-l2", 8 / 255),
+        ("fgsm-l2", 0.5),
+        ("fgsm-linf-standardised", 8 / 255),
+    ),
+    corruptions=CORRUPTIONS,
+    severities=(1, 2, 3, 4, 5),
+    shift_seed=1234,
+    detectors=("msp", "gradnorm"),
+    detector_batch_sizes=(1, 2, 5, 100),
+    ece_bins=15,
+    lipschitz_images=8,
+    latency_rounds=7,
+    attack_gradient="input",
+    native_outlier_size=False,
+)
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "standard": PROTOCOL,
+    "authors": replace(
+        PROTOCOL, preset="authors", attack_gradient="unnormalised", native_outlier_size=True
+    ),
+}

@@ -1,0 +1,207 @@
+"""What crosses file borders: scores and runs as frozen data, and their JSON form.
+
+Standard library only. Nothing here computes a score.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1
+Reason = Literal["not_run", "not_applicable", "failed", "declined"]
+REASONS: tuple[Reason, ...] = ("not_run", "not_applicable", "failed", "declined")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One number of a run, with its conditions.
+
+    Args:
+        task: `clean`, `adversarial`, `shift`, `outliers`, `out-of-domain`, `lipschitz`, `cost`.
+        set: Image set behind the number; for `layer_sparsity` the name of the layer.
+        metric: Key of `bench.protocol.METRICS`.
+        value: Finite number, or None together with a reason.
+        n: Images (or batches, or weights) behind the number; 0 where nothing was measured.
+        attack: Attack that made the images.
+        epsilon: Radius of the attack in image units.
+        corruption: Name of the corruption of a shifted set.
+        severity: 1 to 5.
+        detector: Detector that gave the outlier scores.
+        batch_size: Images that one outlier score speaks for.
+        stderr: Standard error of the value, where it is an estimate.
+        reason: Why there is no value.
+
+    Raises:
+        ValueError: If value and reason are both given or both missing, or a number is not finite.
+    """
+
+    task: str
+    set: str
+    metric: str
+    value: float | None
+    n: int
+    attack: str | None = None
+    epsilon: float | None = None
+    corruption: str | None = None
+    severity: int | None = None
+    detector: str | None = None
+    batch_size: int | None = None
+    stderr: float | None = None
+    reason: Reason | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.reason is None):
+            raise ValueError(f"{self}: got value and reason, expected exactly one of them")
+        if self.reason is not None and self.reason not in REASONS:
+            raise ValueError(f"reason: got {self.reason!r}, expected one of {REASONS}")
+        for name in ("value", "epsilon", "stderr"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                raise ValueError(f"{self.metric}.{name}: got {number}, expected a finite number")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Who is scored. Declared fields are the owner's word, measured ones are ours.
+
+    Args:
+        slug: Short name, `[a-z0-9._-]`.
+        kind: `classifier`; later also `ensemble`, `bayesian`, `flow`.
+        architecture: Key of `bench.models.ARCHITECTURES`, `timm:NAME` or `robustbench:NAME`.
+        widths: Channels of each layer of the network as loaded.
+        weights_sha256: Hash of the canonical weights; the same for any file format.
+        measured_sparsity: Share of the dense architecture's prunable weights that are zero
+            or removed, in [0, 1].
+        declared_sparsity: The owner's figure for the same.
+        mean: Mean per channel of the input normalisation, in image units.
+        std: Standard deviation per channel of the same.
+        pruner: Method that pruned it; `dense` for none.
+        moment: `before`, `early`, `iterative`, `after`.
+        scope: `global`, `local`.
+        structure: `unstructured`, `structured`.
+        seed: Seed of training and pruning; pairs a sparse run with its dense one.
+        recipe: Name of the training recipe.
+    """
+
+    slug: str
+    kind: str
+    architecture: str
+    widths: Mapping[str, int]
+    weights_sha256: str
+    measured_sparsity: float | None
+    declared_sparsity: float | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    pruner: str | None = None
+    moment: str | None = None
+    scope: str | None = None
+    structure: str | None = None
+    seed: int | None = None
+    recipe: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolId:
+    """Which frozen list of tasks and constants a run followed."""
+
+    version: int
+    preset: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where a run was made. Bytes are promised to repeat within one environment only."""
+
+    bench: str
+    git_commit: str | None
+    python: str
+    torch: str
+    device: str
+    cpu: str
+    threads: int
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One submission scored under one protocol on one suite.
+
+    Args:
+        submission: Who was scored.
+        suite: Key of `bench.data.SUITES`.
+        limit: Images taken of every set, or None for all.
+        protocol: What was measured.
+        data: Fingerprint of every image set that a score used.
+        environment: Where.
+        started: UTC time, ISO 8601.
+        seconds: Wall-clock time of the whole evaluation.
+        flags: Things a reader has to know, as stable words.
+        scores: The numbers.
+    """
+
+    submission: Submission
+    suite: str
+    limit: int | None
+    protocol: ProtocolId
+    data: Mapping[str, str]
+    environment: Environment
+    started: str
+    seconds: float
+    flags: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = field(default=(), repr=False)
+
+    @property
+    def run_id(self) -> str:
+        """Sixteen hex digits of what was scored on what; a repeated run has the same."""
+        identity = [
+            self.submission.weights_sha256,
+            self.submission.architecture,
+            [list(self.submission.mean), list(self.submission.std)],
+            self.submission.seed,
+            self.suite,
+            self.limit,
+            self.protocol.sha256,
+            sorted(self.data.items()),
+        ]
+        return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and no white space: equal values, equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def to_json(run: Run) -> dict[str, Any]:
+    """The run record of the protocol, section 6: plain dicts, lists and numbers."""
+    return {"schema": SCHEMA, "run_id": run.run_id, **asdict(run)}
+
+
+def from_json(record: Mapping[str, Any]) -> Run:
+    """The run of a record.
+
+    Raises:
+        ValueError: If the schema is another or a field is missing or unknown.
+    """
+    if record.get("schema") != SCHEMA:
+        raise ValueError(f"schema: got {record.get('schema')!r}, expected {SCHEMA}")
+    fields = {key: value for key, value in record.items() if key not in ("schema", "run_id")}
+    submission = dict(fields["submission"])
+    for name in ("mean", "std"):
+        submission[name] = tuple(submission[name])
+    try:
+        return Run(
+            **{
+                **fields,
+                "submission": Submission(**submission),
+                "protocol": ProtocolId(**fields["protocol"]),
+                "environment": Environment(**fields["environment"]),
+                "flags": tuple(fields["flags"]),
+                "scores": tuple(Score(**score) for score in fields["scores"]),
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"run record: {error}") from error

@@ -1,0 +1,1 @@
+"""Streamlit page over the result store. Never imports torch."""
