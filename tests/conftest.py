@@ -1,0 +1,21 @@
+"""Fixtures shared by the rooms: the real data root, and the rule that nothing skips silently."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip for want of data, browser or server; fail where the environment promised them."""
+    if os.environ.get("BENCH_REQUIRE_ALL"):
+        pytest.fail(f"BENCH_REQUIRE_ALL is set, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    root = os.environ.get("BENCH_DATA")
+    if not root or not Path(root).is_dir():
+        skip_or_fail("$BENCH_DATA names no folder with the real data sets")
+    return Path(str(root)).resolve()
