@@ -147,9 +147,9 @@ def _literals(path: Path) -> Iterator[tuple[str, str | int]]:
     for opcode, argument, _ in pickletools.genops(_content(path)):
         if opcode.name not in MEANT or (opcode.name == "GLOBAL" and argument not in NUMPY):
             raise broken(path, f"the pickle instruction {opcode.name} {argument!r:.80}")
-        if opcode.name in NUMBERS:
+        if isinstance(argument, int) and opcode.name in NUMBERS:
             yield key, int(argument)
-        elif opcode.name in TEXT:
+        elif isinstance(argument, str | bytes) and opcode.name in TEXT:
             text = argument.decode("latin-1") if isinstance(argument, bytes) else argument
             if text in KEYS:
                 key = text

@@ -53,8 +53,8 @@ def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
     """
     digest = hashlib.sha256(",".join(map(str, images.shape)).encode())
     for start in range(0, len(images), BLOCK):
-        digest.update(np.ascontiguousarray(images[start : start + BLOCK]))
-    digest.update(np.ascontiguousarray(labels, dtype="<i8"))
+        digest.update(images[start : start + BLOCK].tobytes())
+    digest.update(labels.astype("<i8").tobytes())
     return digest.hexdigest()
 
 

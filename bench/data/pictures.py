@@ -36,4 +36,5 @@ def decode(encoded: bytes, shape: Shape) -> np.ndarray:
             raise ValueError(f"mode {picture.mode}; 8-bit grey or colour can be read")
         pixels = np.asarray(picture.convert("L" if picture.mode in GREY else "RGB"))
     channels_first = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return fit(channels_first[None], shape)[0]
+    image: np.ndarray = fit(channels_first[None], shape)[0]
+    return image

@@ -101,6 +101,7 @@ def _generated(name: str, suite: Suite, condition: tuple[str, int], seed: int) -
         ).numpy()
         for number, block in enumerate(blocks(clean))
     )
+    save_array(folder / "labels.npy", suite.test.labels.shape, [suite.test.labels])
     save_array(path, clean.shape, parts)
     images = np.load(path, mmap_mode="c", allow_pickle=False)
     mark = fingerprint(images, suite.test.labels)

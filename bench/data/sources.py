@@ -139,7 +139,7 @@ def missing_sentence(name: str, split: str, root: Path) -> str:
     layouts = [SETS[name].layout, *(f"{name}/{split}{form}" for form in SHARED)]
     fetching = f"`bench data fetch {name}`, " if SETS[name].layout else ""
     return (
-        f"{name}: found no {split} split under {root}, expected {', '.join(filter(None, layouts))}; "
-        f"try {fetching}`bench data import {name} {split} SOURCE`, or set BENCH_DATA to the folder "
-        "that has it"
+        f"{name}: found no {split} split under {root}, expected "
+        f"{', '.join(filter(None, layouts))}; try {fetching}`bench data import {name} {split} "
+        "SOURCE`, or set BENCH_DATA to the folder that has it"
     )
