@@ -12,6 +12,7 @@ import urllib.request
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -135,7 +136,7 @@ def _download(archive: Archive, path: Path, report: Progress) -> None:
     for url in archive.urls:
         try:
             md5 = _stream(url, path, report)
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             failures.append(f"{url}: {error}")
             continue
         if md5 == archive.md5:
