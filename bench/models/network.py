@@ -1,0 +1,59 @@
+"""What every network has: prunable weights, a last layer, and a normalisation in front."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Normalised(nn.Module):
+    """A network behind its input normalisation, so that attacks differentiate through it.
+
+    Args:
+        network: Takes (images − mean) / std.
+        mean: One number a channel, in image units; empty for no normalisation.
+        std: Likewise, positive.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, network: nn.Module, mean: tuple[float, ...] = (), std: tuple[float, ...] = ()
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.mean, self.std = mean, std
+        self.register_buffer("shift", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("scale", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) float32 images in [0, 1] to the network's answer."""
+        if not self.mean:
+            return self.network(images)
+        return self.network((images - self.shift) / self.scale)
+
+
+def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Weights of all Conv2d and Linear layers, the first, shortcut and last included.
+
+    Biases and BatchNorm are never pruned.
+
+    Returns:
+        {"conv1.weight": parameter, ...} in the order of `named_modules`.
+    """
+    return {
+        f"{name}.weight": module.weight
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear) and isinstance(module.weight, nn.Parameter)
+    }
+
+
+def last_linear(network: nn.Module) -> nn.Linear:
+    """The classifier: the last Linear layer in the order of `named_modules`.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise ValueError(f"{type(network).__name__}: got no Linear layer, expected a classifier")
+    return layers[-1]

@@ -1,0 +1,14 @@
+"""Intake of submissions: files of strangers in, checked models out."""
+
+from bench.submissions.canonical import canonical_bytes, weights_sha256
+from bench.submissions.load import LoadedSubmission, from_module, load_submission
+from bench.submissions.pack import pack
+
+__all__ = [
+    "LoadedSubmission",
+    "canonical_bytes",
+    "from_module",
+    "load_submission",
+    "pack",
+    "weights_sha256",
+]

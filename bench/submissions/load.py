@@ -1,0 +1,237 @@
+"""From a path, a reference or a bare module to a model that can be scored."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import BenchError
+from bench.models import (
+    ADAPTERS,
+    ARCHITECTURES,
+    Normalised,
+    build,
+    infer_widths,
+    last_linear,
+    prunable,
+)
+from bench.models.sparsity import measured_sparsity
+from bench.records import Submission
+from bench.submissions.canonical import weights_sha256
+from bench.submissions.card import WEIGHTS, read_card
+from bench.submissions.names import fold_masks, with_aliases, without_prefix
+from bench.submissions.packages import WEIGHTS_OF
+from bench.submissions.read import read_tensors
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSubmission:
+    """A model ready to be scored.
+
+    Args:
+        record: Who it is.
+        model: In evaluation mode; takes images in [0, 1].
+        dense: The same architecture at full width, its weights without meaning; None for a
+            module outside the table.
+        flags: What a reader of its runs has to know.
+    """
+
+    record: Submission
+    model: Normalised
+    dense: nn.Module | None
+    flags: tuple[str, ...] = ()
+
+
+def load_submission(
+    source: str | Path,
+    *,
+    architecture: str | None = None,
+    mean: tuple[float, ...] = (),
+    std: tuple[float, ...] = (),
+) -> LoadedSubmission:
+    """Loads what `bench evaluate` takes.
+
+    Args:
+        source: A `.safetensors` or state-dict file, a folder with `submission.toml`, or
+            `timm:NAME` / `robustbench:NAME`.
+        architecture: Key of `ARCHITECTURES`, `timm:NAME` or `robustbench:NAME`; None looks for
+            the one that the tensors fit.
+        mean: Input normalisation of a bare file, one number a channel; empty for none.
+        std: Likewise.
+
+    Returns:
+        The model with measured facts about it.
+
+    Raises:
+        BenchError: With a code for each reason to refuse it.
+    """
+    package = str(source).partition(":")[0]
+    if package in ADAPTERS and not Path(source).exists():
+        return _from_package(str(source), mean, std)
+    path = Path(source)
+    if path.is_dir():
+        return _from_folder(path)
+    tensors = read_tensors(path)
+    name, network = fit(tensors, architecture)
+    return _loaded(_slug(path.stem), name, Normalised(network, mean, std))
+
+
+def from_module(module: nn.Module) -> LoadedSubmission:
+    """A submission of a bare module that takes images in [0, 1].
+
+    Its runs are flagged: nobody can make them again from a file.
+    """
+    model = module if isinstance(module, Normalised) else Normalised(module)
+    name = type(model.network).__name__.lower()
+    loaded = _loaded(_slug(name), f"module:{name}", model)
+    return LoadedSubmission(loaded.record, loaded.model, None, ("not-reproducible-from-file",))
+
+
+def fit(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, nn.Module]:
+    """The architecture that tensors belong to, and the network they make.
+
+    Args:
+        tensors: As read; prefixes, masks and aliases are resolved here.
+        architecture: A name, or None to try every architecture of the table.
+
+    Returns:
+        Name and network in evaluation mode.
+
+    Raises:
+        BenchError: E-WRONG-WEIGHTS or E-UNKNOWN-ARCHITECTURE if they do not fit.
+    """
+    tensors = fold_masks(without_prefix(tensors))
+    if architecture is None:
+        architecture = _recognised(with_aliases(tensors))
+    if architecture in ARCHITECTURES:
+        tensors = with_aliases(tensors)
+    return architecture, _filled(architecture, tensors)
+
+
+def _recognised(tensors: Mapping[str, Tensor]) -> str:
+    for name in ARCHITECTURES:
+        if _weights(_outline(name).state_dict()) == _weights(tensors):
+            return name
+    raise BenchError(
+        "E-UNKNOWN-ARCHITECTURE",
+        f"the tensors ({', '.join(list(tensors)[:4])}, …) are of no network of the table "
+        f"{list(ARCHITECTURES)}; give --arch, for instance --arch timm:resnet18",
+    )
+
+
+def _outline(name: str) -> nn.Module:
+    """The network at full width without memory, for its names and shapes."""
+    with torch.device("meta"):
+        return build(name)
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> set[str]:
+    """Names without BatchNorm's counters, which evaluation does not use."""
+    return {name for name in tensors if not name.endswith("num_batches_tracked")}
+
+
+def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
+    layers = list(prunable(_outline(name) if name in ARCHITECTURES else build(name)))
+    ends = tensors.get(layers[0]), tensors.get(layers[-1])
+    if ends[0] is None or ends[1] is None or min(ends[0].dim(), ends[1].dim()) < 2:
+        raise BenchError(
+            "E-WRONG-WEIGHTS",
+            f"no weights named {layers[0]} and {layers[-1]}, as {name} has; is it another --arch?",
+        )
+    network = build(
+        name,
+        classes=len(ends[1]),
+        channels=ends[0].shape[1],
+        widths=infer_widths(name, tensors) if name in ARCHITECTURES else None,
+    )
+    _check_shapes(name, network.state_dict(), tensors)
+    network.load_state_dict(dict(tensors), strict=False)
+    return network.eval()
+
+
+def _check_shapes(name: str, expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:
+    missing, unknown = _weights(expected) - _weights(got), _weights(got) - _weights(expected)
+    if missing or unknown:
+        raise BenchError(
+            "E-WRONG-WEIGHTS",
+            f"not the tensors of {name}: missing {sorted(missing)[:4]}, "
+            f"unknown {sorted(unknown)[:4]}; is it another --arch?",
+        )
+    for key in _weights(expected):
+        if expected[key].shape != got[key].shape:
+            raise BenchError(
+                "E-WRONG-WEIGHTS",
+                f"{key}: got shape {tuple(got[key].shape)}, expected "
+                f"{tuple(expected[key].shape)} in {name} of these widths",
+            )
+
+
+def _from_folder(folder: Path) -> LoadedSubmission:
+    card = read_card(folder)
+    tensors = read_tensors(folder / WEIGHTS)
+    declared = card["model"].get("sha256")
+    if declared is not None and declared != weights_sha256(tensors):
+        raise BenchError(
+            "E-SUBMISSION-TOML",
+            f"{folder}: model.sha256: got {declared[:12]}…, the weights have "
+            f"{weights_sha256(tensors)[:12]}…; the file was changed after it was packed",
+        )
+    if card[""].get("kind", "classifier") != "classifier":
+        raise BenchError(
+            "E-SUBMISSION-TOML",
+            f"{folder}: kind: got {card['']['kind']!r}, this version scores 'classifier'",
+        )
+    name, network = fit(tensors, card["model"].get("architecture"))
+    mean, std = (tuple(map(float, card["input"].get(key, ()))) for key in ("mean", "std"))
+    loaded = _loaded(card[""]["slug"], name, Normalised(network, mean, std))
+    pruning, training = card["pruning"], card["training"]
+    record = replace(
+        loaded.record,
+        declared_sparsity=pruning.get("sparsity"),
+        seed=training.get("seed"),
+        recipe=training.get("recipe"),
+        pruner=pruning.get("pruner"),
+        moment=pruning.get("moment"),
+        scope=pruning.get("scope"),
+        structure=pruning.get("structure"),
+    )
+    return replace(loaded, record=record)
+
+
+def _from_package(
+    reference: str, mean: tuple[float, ...], std: tuple[float, ...]
+) -> LoadedSubmission:
+    package, _, name = reference.partition(":")
+    tensors = WEIGHTS_OF[package](name)
+    _, network = fit(tensors, reference)
+    return _loaded(_slug(name), reference, Normalised(network, mean, std))
+
+
+def _loaded(slug: str, architecture: str, model: Normalised) -> LoadedSubmission:
+    model.eval()
+    network = model.network
+    tensors = network.state_dict()
+    known = architecture in ARCHITECTURES or architecture.partition(":")[0] in ADAPTERS
+    layers = prunable(network)
+    dense = None
+    if known:
+        first, last = next(iter(layers.values())), last_linear(network)
+        dense = build(architecture, classes=last.out_features, channels=first.shape[1])
+    record = Submission(
+        slug=slug,
+        kind="classifier",
+        architecture=architecture,
+        widths={name.removesuffix(".weight"): len(weight) for name, weight in layers.items()},
+        weights_sha256=weights_sha256(tensors),
+        measured_sparsity=measured_sparsity(network, dense).total,
+        mean=model.mean,
+        std=model.std,
+    )
+    return LoadedSubmission(record, model, dense)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")[:64] or "model"

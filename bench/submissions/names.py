@@ -1,0 +1,50 @@
+"""Names of tensors: pruning masks folded in, usual aliases brought to the table's spelling."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from bench.errors import BenchError
+
+PREFIXES = ("module.", "network.", "_orig_mod.", "model.")
+ALIASES: Mapping[str, str] = {"shortcut": "downsample", "linear": "fc"}
+
+
+def fold_masks(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`weight_orig` × `weight_mask` as `torch.nn.utils.prune` defines them, under one name.
+
+    Raises:
+        BenchError: E-WRONG-WEIGHTS if one of the pair is missing or the shapes differ.
+    """
+    folded = {}
+    for name, tensor in tensors.items():
+        if name.endswith("_orig"):
+            stem = name.removesuffix("_orig")
+            mask = tensors.get(f"{stem}_mask")
+            if mask is None or mask.shape != tensor.shape:
+                raise BenchError("E-WRONG-WEIGHTS", f"{name}: has no {stem}_mask of its shape")
+            folded[stem] = tensor * mask
+        elif not name.endswith("_mask"):
+            folded[name] = tensor
+        elif name.removesuffix("_mask") + "_orig" not in tensors:
+            raise BenchError("E-WRONG-WEIGHTS", f"{name}: has no weights to mask")
+    return folded
+
+
+def without_prefix(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without the prefixes that wrappers put before every name."""
+    names = dict(tensors)
+    while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in names)), None):
+        names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
+    return names
+
+
+def with_aliases(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The usual names of CIFAR ResNets in the spelling of the table.
+
+    `linear` is read as `fc` and `shortcut` as `downsample`.
+    """
+    return {
+        ".".join(ALIASES.get(part, part) for part in name.split(".")): tensor
+        for name, tensor in tensors.items()
+    }

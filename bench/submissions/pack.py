@@ -1,0 +1,57 @@
+"""Writes a submission folder: canonical weights and what the owner declares."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.models import Normalised
+from bench.records import Submission
+from bench.submissions.canonical import canonical_bytes, weights_sha256
+from bench.submissions.card import FILE, SLUG, WEIGHTS, Card, card_toml
+
+
+def pack(model: Normalised, record: Submission, folder: Path, **training: object) -> Path:
+    """Writes `weights.safetensors` and `submission.toml`; a folder of an old one is replaced.
+
+    Args:
+        model: The network and its normalisation; masks already applied.
+        record: Declared fields; architecture must be one that `load_submission` knows.
+        folder: Target.
+        training: Further fields of the section: suite, epochs, parent.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BenchError: E-SUBMISSION-TOML for a wrong slug, E-BAD-VALUE if the target is something
+            else than a submission folder.
+    """
+    if not SLUG.fullmatch(record.slug):
+        raise BenchError(
+            "E-SUBMISSION-TOML", f"slug: got {record.slug!r}, expected 1 to 64 of a-z 0-9 . _ -"
+        )
+    if folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir()):
+        raise BenchError("E-BAD-VALUE", f"{folder}: not empty and not a submission folder")
+    tensors = model.network.state_dict()
+    card: Card = {
+        "": {"schema": 1, "slug": record.slug, "kind": record.kind},
+        "model": {"architecture": record.architecture, "sha256": weights_sha256(tensors)},
+        "input": {"mean": list(model.mean), "std": list(model.std)},
+        "pruning": {
+            "pruner": record.pruner,
+            "moment": record.moment,
+            "scope": record.scope,
+            "structure": record.structure,
+            "sparsity": record.declared_sparsity,
+        },
+        "training": {"recipe": record.recipe, "seed": record.seed, **training},
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    (fresh / WEIGHTS).write_bytes(canonical_bytes(tensors))
+    (fresh / FILE).write_text(card_toml(card), encoding="utf-8")
+    fresh.chmod(0o755)
+    if folder.exists():
+        shutil.rmtree(folder)
+    return fresh.rename(folder)
