@@ -3,6 +3,8 @@
 Nothing here runs a model, and nothing compares one run with another.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -114,6 +116,11 @@ def ece(probabilities: Tensor, labels: Tensor, bins: int) -> float:
     surplus = (predicted == labels).double() - confidences.double()
     gaps = surplus.new_zeros(bins + 1).index_add_(0, cells.clamp_max(bins), surplus)
     return float(gaps.abs().sum() / len(labels))
+
+
+def binomial_stderr(share: float, n: int) -> float:
+    """Standard error √(p(1 − p)/n) of a share of n independent images."""
+    return math.sqrt(share * (1 - share) / n)
 
 
 def auroc(id_scores: Tensor, outlier_scores: Tensor) -> float:

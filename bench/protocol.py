@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from bench.records import ProtocolId, canonical_json
 
@@ -140,6 +141,35 @@ class Protocol:
         content = canonical_json({"protocol": asdict(self), "metrics": _metric_meanings()})
         digest = hashlib.sha256(content.encode()).hexdigest()
         return ProtocolId(version=self.version, preset=self.preset, sha256=digest)
+
+
+def as_record(protocol: Protocol) -> dict[str, Any]:
+    """Everything that `bench protocol --json` prints: constants, metrics, content hash."""
+    return {
+        **asdict(protocol),
+        "sha256": protocol.id.sha256,
+        "metrics": {
+            name: {
+                "higher_is_better": metric.higher_is_better,
+                "low": metric.low if math.isfinite(metric.low) else None,
+                "high": metric.high if math.isfinite(metric.high) else None,
+                "unit": metric.unit,
+                "meaning": metric.meaning,
+            }
+            for name, metric in METRICS.items()
+        },
+    }
+
+
+def as_markdown() -> str:
+    """The table of metrics as it stands in the README."""
+    arrows = {True: "↑", False: "↓", None: ""}
+    rows = ["| metric | | unit | meaning |", "|---|---|---|---|"]
+    rows += [
+        f"| `{name}` | {arrows[metric.higher_is_better]} | {metric.unit} | {metric.meaning} |"
+        for name, metric in METRICS.items()
+    ]
+    return "\n".join(rows)
 
 
 def _metric_meanings() -> dict[str, list[str | bool | None]]:
