@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ import pytest
 import torch
 from layouts import encoded, write_cifar_binary, write_parquet
 
-from bench.data import Suite, load_suite, prepare_shifts, shift_conditions, shifted
+from bench.data import Suite, load_suite, prepare_shifts, shift_conditions, shifted, training_set
 from bench.data.cifar10c import official_images, official_labels
 from bench.data.corruptions import corrupt
-from bench.data.images import fingerprint
+from bench.data.images import BLOCK, fingerprint
 from bench.data.places import cache_root
 from bench.errors import BenchError
 from bench.protocol import CORRUPTIONS
@@ -75,6 +76,13 @@ def test_a_shifted_set_is_the_corrupted_test_set_mapped_into_memory() -> None:
     again = shifted(suite, "gaussian_noise", 3, seed=7)
     assert isinstance(again.images, np.memmap)
     assert np.array_equal(again.images, found.images)
+
+
+def test_sets_larger_than_a_block_are_corrupted_image_by_number() -> None:
+    suite = replace(load_suite("digits"), test=training_set("digits", limit=BLOCK + 3))
+    found = shifted(suite, "impulse_noise", 4, seed=7)
+    images = torch.from_numpy(suite.test.images)
+    assert np.array_equal(found.images, corrupt(images, "impulse_noise", 4, seed=7).numpy())
 
 
 def test_the_first_images_are_shifted_alike_for_any_limit() -> None:
