@@ -135,7 +135,7 @@ def _wait(images: Tensor) -> None:
         torch.accelerator.synchronize(images.device)
 
 
-class _Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+class _Meter(TorchDispatchMode):
     """Sums the storages of all tensors that operations return, until they are freed."""
 
     def __init__(self) -> None:
