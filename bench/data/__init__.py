@@ -3,19 +3,21 @@
 Fetching, importing and listing are commands of their own: `fetch`, `imports`, `listing`.
 """
 
-from bench.data.images import ImageSet
+from bench.data.images import ImageSet, Progress, silent
 from bench.data.shifts import prepare_shifts, shift_conditions, shifted
 from bench.data.suites import SUITES, Suite, SuiteSpec, load_suite, suite_spec, training_set
 
 __all__ = [
     "SUITES",
     "ImageSet",
+    "Progress",
     "Suite",
     "SuiteSpec",
     "load_suite",
     "prepare_shifts",
     "shift_conditions",
     "shifted",
+    "silent",
     "suite_spec",
     "training_set",
 ]

@@ -5,6 +5,7 @@ goes on where it stopped; an image depends on its number and the seed alone, nev
 """
 
 import hashlib
+from functools import cache
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -88,7 +89,7 @@ def shifted(
 
 def _generated(name: str, suite: Suite, condition: tuple[str, int], seed: int) -> ImageSet:
     corruptions = _corruptions()
-    made_of = f"{suite.test.fingerprint} {seed} {corruptions.VERSION}"
+    made_of = f"{suite.test.fingerprint} {seed} {_formulas()}"
     folder = cache_root() / "shifts" / f"{suite.name}-{_short(made_of)}"
     path = folder / f"{condition[0]}-{condition[1]}.npy"
     entry, images = load_entry(path.with_suffix(".json")), map_array(path)
@@ -130,6 +131,13 @@ def _official(name: str, suite: Suite, folder: Path, condition: tuple[str, int])
 
 def _corruptions() -> Any:
     return import_module("bench.data.corruptions")
+
+
+@cache
+def _formulas() -> str:
+    """Hash of the code that corrupts: when it changes, shifts are made anew."""
+    files = sorted(Path(__file__).with_name("corruptions").glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _short(text: str) -> str:
