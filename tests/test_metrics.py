@@ -23,6 +23,7 @@ from bench.metrics import (
     aupr_outlier,
     auroc,
     auroc_rows,
+    binomial_stderr,
     brier,
     brier_l2,
     ece,
@@ -134,6 +135,13 @@ def test_ten_thousand_equal_scores_do_not_overflow_the_pair_count() -> None:
 def test_infinite_scores_are_ordered_like_any_other() -> None:
     inside, outside = torch.tensor([-math.inf, 0.0]), torch.tensor([0.0, math.inf])
     assert auroc(inside, outside) == (1 + 0.5 + 1 + 1) / 4
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 5), (5, 5), (3, 10), (1, 1000)])
+def test_the_standard_error_of_a_share_is_that_of_its_ones_and_zeros(hits: int, n: int) -> None:
+    outcomes = np.r_[np.ones(hits), np.zeros(n - hits)]
+    expected = outcomes.std() / math.sqrt(n)
+    assert binomial_stderr(hits / n, n) == pytest.approx(expected, abs=1e-15)
 
 
 # independent implementations
