@@ -1,0 +1,38 @@
+"""The result store; the only home of SQL. What is in it is raw: nothing is averaged here.
+
+Names load on first use, so that scoring code can name an `Outcome` without loading SQLAlchemy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from bench.store.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from bench.store.engine import Store, open_store
+    from bench.store.runs import load_outcomes, load_run, save_run, score_frame
+
+__all__ = [
+    "Outcome",
+    "Store",
+    "load_outcomes",
+    "load_run",
+    "open_store",
+    "save_run",
+    "score_frame",
+]
+
+_HOMES = {
+    "Store": "bench.store.engine",
+    "open_store": "bench.store.engine",
+    "load_outcomes": "bench.store.runs",
+    "load_run": "bench.store.runs",
+    "save_run": "bench.store.runs",
+    "score_frame": "bench.store.runs",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bench.store' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,125 @@
+"""Opening a store: SQLite settings that survive a power cut, and the schema's migrations."""
+
+from pathlib import Path
+from types import TracebackType
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from bench.errors import BenchError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+PRAGMAS = (
+    "journal_mode=TRUNCATE",  # write-ahead logging loses data in SQLite before 3.51.3
+    "synchronous=EXTRA",
+    "foreign_keys=ON",
+    "busy_timeout=30000",
+    "mmap_size=0",
+    "trusted_schema=OFF",
+)
+
+
+class Store:
+    """An open store; close it, or use it in a `with` statement.
+
+    Args:
+        engine: Of the database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self.engine.dispose()
+
+
+def open_store(url: str, *, readonly: bool = False) -> Store:
+    """Opens a store and brings its schema up to date; a new SQLite file is made.
+
+    Args:
+        url: As SQLAlchemy spells it, e.g. `sqlite:///bench.db`.
+        readonly: For reading only: nothing is made or migrated.
+
+    Returns:
+        The open store.
+
+    Raises:
+        BenchError: E-NO-STORE if it cannot be opened, E-STORE-SCHEMA if a newer program wrote it.
+    """
+    try:
+        place = make_url(url)
+        _check_place(url, place, readonly)
+        engine = sa.create_engine(place, poolclass=NullPool)
+        if place.get_backend_name() == "sqlite":
+            _settle_sqlite(engine, readonly)
+        _bring_up_to_date(engine, readonly)
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BenchError(
+            "E-NO-STORE",
+            f"{url}: cannot be opened as a store ({reason}); expected a URL such as "
+            "sqlite:///bench.db",
+        ) from error
+    return Store(engine)
+
+
+def _check_place(url: str, place: URL, readonly: bool) -> None:
+    if place.get_backend_name() != "sqlite" or place.database in (None, "", ":memory:"):
+        return
+    path = Path(str(place.database))
+    if readonly and not path.is_file():
+        raise BenchError("E-NO-STORE", f"{url}: no such file; `bench evaluate` makes one")
+    if not path.parent.is_dir():
+        raise BenchError("E-NO-STORE", f"{url}: there is no folder {path.parent}")
+
+
+def _settle_sqlite(engine: Engine, readonly: bool) -> None:
+    """Durable settings, and transactions that begin when SQLAlchemy says so."""
+
+    def connected(connection: object, _: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3's own
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        if readonly:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    def began(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", began)
+
+
+def _bring_up_to_date(engine: Engine, readonly: bool) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    with engine.begin() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+        if present is not None and present not in known:
+            raise BenchError(
+                "E-STORE-SCHEMA",
+                f"{engine.url}: has schema {present}, this program knows {known}; "
+                "use the program that wrote it, or a newer one",
+            )
+        if present != known[0] and not readonly:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
