@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bench.errors import BenchError
-    from bench.evaluate import evaluate
+    from bench.evaluation import evaluate
     from bench.protocol import PROTOCOL, PROTOCOLS
     from bench.submissions import load_submission
 
@@ -17,7 +17,7 @@ __all__ = ["PROTOCOL", "PROTOCOLS", "BenchError", "evaluate", "load_submission"]
 __version__ = version("sparse-bench")
 
 _HOMES = {
-    "evaluate": "bench.evaluate",
+    "evaluate": "bench.evaluation",
     "load_submission": "bench.submissions",
     "PROTOCOL": "bench.protocol",
     "PROTOCOLS": "bench.protocol",

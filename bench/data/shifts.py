@@ -6,16 +6,15 @@ goes on where it stopped; an image depends on its number and the seed alone, nev
 
 import hashlib
 from functools import cache
-from importlib import import_module
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from bench.data.cache import blocks, load_entry, map_array, save_array, save_entry
 from bench.data.cifar10c import official_images, official_labels
+from bench.data.corruptions import applicable, corrupt
 from bench.data.formats import broken
 from bench.data.images import BLOCK, ImageSet, Progress, fingerprint, silent
 from bench.data.places import cache_root
@@ -56,7 +55,7 @@ def shift_conditions(suite: Suite) -> list[tuple[str, int]]:
     return [
         (corruption, severity)
         for corruption, severity in product(PROTOCOL.corruptions, PROTOCOL.severities)
-        if _corruptions().applicable(corruption, suite.spec.shape[0])
+        if applicable(corruption, suite.spec.shape[0])
     ]
 
 
@@ -88,7 +87,6 @@ def shifted(
 
 
 def _generated(name: str, suite: Suite, condition: tuple[str, int], seed: int) -> ImageSet:
-    corruptions = _corruptions()
     made_of = f"{suite.test.fingerprint} {seed} {_formulas()}"
     folder = cache_root() / "shifts" / f"{suite.name}-{_short(made_of)}"
     path = folder / f"{condition[0]}-{condition[1]}.npy"
@@ -97,7 +95,7 @@ def _generated(name: str, suite: Suite, condition: tuple[str, int], seed: int) -
         return ImageSet(name, images, suite.test.labels, entry["fingerprint"])
     clean = suite.test.images
     parts = (
-        corruptions.corrupt(
+        corrupt(
             torch.from_numpy(np.array(block)), *condition, seed=seed, first=number * BLOCK
         ).numpy()
         for number, block in enumerate(blocks(clean))
@@ -127,10 +125,6 @@ def _official(name: str, suite: Suite, folder: Path, condition: tuple[str, int])
         entry = {"fingerprint": fingerprint(images, labels), "images": count}
         save_entry(record, entry)
     return ImageSet(name, images, labels, entry["fingerprint"])
-
-
-def _corruptions() -> Any:
-    return import_module("bench.data.corruptions")
 
 
 @cache

@@ -1,12 +1,13 @@
 """Intake of submissions: files of strangers in, checked models out."""
 
 from bench.submissions.canonical import canonical_bytes, weights_sha256
-from bench.submissions.load import LoadedSubmission, from_module, load_submission
+from bench.submissions.load import LoadedSubmission, described, from_module, load_submission
 from bench.submissions.pack import pack
 
 __all__ = [
     "LoadedSubmission",
     "canonical_bytes",
+    "described",
     "from_module",
     "load_submission",
     "pack",

@@ -76,7 +76,7 @@ def load_submission(
         return _from_folder(path)
     tensors = read_tensors(path)
     name, network = fit(tensors, architecture)
-    return _loaded(_slug(path.stem), name, Normalised(network, mean, std))
+    return described(_slug(path.stem), name, Normalised(network, mean, std))
 
 
 def from_module(module: nn.Module) -> LoadedSubmission:
@@ -86,7 +86,7 @@ def from_module(module: nn.Module) -> LoadedSubmission:
     """
     model = module if isinstance(module, Normalised) else Normalised(module)
     name = type(model.network).__name__.lower()
-    loaded = _loaded(_slug(name), f"module:{name}", model)
+    loaded = described(_slug(name), f"module:{name}", model)
     return LoadedSubmission(loaded.record, loaded.model, None, ("not-reproducible-from-file",))
 
 
@@ -186,7 +186,7 @@ def _from_folder(folder: Path) -> LoadedSubmission:
         )
     name, network = fit(tensors, card["model"].get("architecture"))
     mean, std = (tuple(map(float, card["input"].get(key, ()))) for key in ("mean", "std"))
-    loaded = _loaded(card[""]["slug"], name, Normalised(network, mean, std))
+    loaded = described(card[""]["slug"], name, Normalised(network, mean, std))
     pruning, training = card["pruning"], card["training"]
     record = replace(
         loaded.record,
@@ -207,10 +207,17 @@ def _from_package(
     package, _, name = reference.partition(":")
     tensors = WEIGHTS_OF[package](name)
     _, network = fit(tensors, reference)
-    return _loaded(_slug(name), reference, Normalised(network, mean, std))
+    return described(_slug(name), reference, Normalised(network, mean, std))
 
 
-def _loaded(slug: str, architecture: str, model: Normalised) -> LoadedSubmission:
+def described(slug: str, architecture: str, model: Normalised) -> LoadedSubmission:
+    """A model with the facts that can be measured without data: widths, hash, sparsity.
+
+    Args:
+        slug: Short name.
+        architecture: As in the record.
+        model: Is put into evaluation mode.
+    """
     model.eval()
     network = model.network
     tensors = network.state_dict()

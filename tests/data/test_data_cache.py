@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layouts import encoded, write_parquet
 
 from bench.data import load_suite
 from bench.data.cache import map_array, save_array
@@ -17,6 +16,7 @@ from bench.data.images import BLOCK
 from bench.data.imports import import_set
 from bench.data.places import appearing, cache_root, data_root
 from bench.errors import BenchError
+from tests.data.layouts import encoded, write_parquet
 
 Arrays = tuple[np.ndarray, np.ndarray]
 

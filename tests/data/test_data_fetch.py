@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layouts import cifar_pickle, encoded, write_idx
 
 from bench.data import fetch as fetching
 from bench.data.fetch import ARCHIVES, Archive, fetch
 from bench.data.sources import find
 from bench.errors import BenchError
+from tests.data.layouts import cifar_pickle, encoded, write_idx
 
 Arrays = tuple[np.ndarray, np.ndarray]
 

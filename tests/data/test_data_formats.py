@@ -8,7 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layouts import (
+
+from bench.data.images import fingerprint
+from bench.data.sets import SETS
+from bench.data.sources import find
+from bench.errors import BenchError
+from tests.data.layouts import (
     cifar_pickle,
     encoded,
     idx_bytes,
@@ -18,11 +23,6 @@ from layouts import (
     write_parquet,
     write_svhn,
 )
-
-from bench.data.images import fingerprint
-from bench.data.sets import SETS
-from bench.data.sources import find
-from bench.errors import BenchError
 
 Arrays = tuple[np.ndarray, np.ndarray]
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layouts import encoded, write_folder, write_idx, write_parquet
 
 from bench.data.images import fingerprint
 from bench.data.imports import import_set
 from bench.data.sets import SETS
 from bench.data.sources import find
 from bench.errors import BenchError
+from tests.data.layouts import encoded, write_folder, write_idx, write_parquet
 
 Arrays = tuple[np.ndarray, np.ndarray]
 

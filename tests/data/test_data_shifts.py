@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from layouts import encoded, write_cifar_binary, write_parquet
 
 from bench.data import Suite, load_suite, prepare_shifts, shift_conditions, shifted, training_set
 from bench.data.cifar10c import official_images, official_labels
@@ -20,6 +19,7 @@ from bench.data.images import BLOCK, fingerprint
 from bench.data.places import cache_root
 from bench.errors import BenchError
 from bench.protocol import CORRUPTIONS
+from tests.data.layouts import encoded, write_cifar_binary, write_parquet
 
 Arrays = tuple[np.ndarray, np.ndarray]
 

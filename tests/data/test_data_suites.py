@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from layouts import encoded, write_cifar_binary, write_idx, write_parquet
 from sklearn.datasets import load_digits, load_sample_images
 
 from bench.data import SUITES, load_suite, training_set
 from bench.data.sets import SETS
 from bench.errors import BenchError
+from tests.data.layouts import encoded, write_cifar_binary, write_idx, write_parquet
 
 Arrays = tuple[np.ndarray, np.ndarray]
 

@@ -1,0 +1,45 @@
+# Every command a developer or the CI runs; CI calls these and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONUNBUFFERED := 1
+
+.PHONY: demo test test-all bench check lint types imports format docs clean
+
+demo: .venv/installed
+	$(BIN)/bench demo --out demo
+
+test: check
+	$(BIN)/pytest -m "not slow" tests --ignore tests/performance
+
+test-all: .venv/installed
+	$(BIN)/pytest -m slow tests --ignore tests/performance
+
+bench: .venv/installed
+	$(BIN)/pytest tests/performance -s --timeout 1800
+
+check: lint types imports
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed
+	$(BIN)/mypy
+
+imports: .venv/installed
+	$(BIN)/lint-imports
+
+format: .venv/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/installed
+	$(BIN)/python -m tests.readme
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[all]"
+	touch $@
+
+clean:
+	rm -rf .venv demo test-output

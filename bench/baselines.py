@@ -1,0 +1,198 @@
+"""Trains and prunes a baseline into a submission folder: the same door as outsiders use."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench import masks
+from bench.data import Progress, SuiteSpec, silent, suite_spec, training_set
+from bench.environment import choose_device
+from bench.errors import BenchError
+from bench.models import Normalised, initialised
+from bench.pruners import PRUNERS, Pruner
+from bench.submissions import LoadedSubmission, described, load_submission, pack
+from bench.training import TrainingSet, default_recipe, recipe_named, train
+
+SCORING_BATCHES = 5  # × 512 training images, as in the paper's code
+SCORING_BATCH_SIZE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is trained on what, and from which seed.
+
+    Args:
+        suite: Key of `SUITES`; its normalisation becomes part of the model.
+        architecture: Key of `ARCHITECTURES`; None for the suite's reference network.
+        seed: Of initialisation, order, augmentation and pruning.
+        recipe: Key of `RECIPES`; None for the paper's, on digits `digits-20`.
+        device: As for `evaluate`.
+        root: Data root.
+    """
+
+    suite: str
+    architecture: str | None = None
+    seed: int = 1234
+    recipe: str | None = None
+    device: str = "auto"
+    root: Path | None = None
+
+    @property
+    def spec(self) -> SuiteSpec:
+        """The suite's entry."""
+        return suite_spec(self.suite)
+
+    @property
+    def network(self) -> str:
+        """The architecture, the suite's where none is named."""
+        return self.architecture or self.spec.reference
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe, the architecture's where none is named."""
+        return self.recipe or default_recipe(self.suite, self.network)
+
+    def stream(self, purpose: str) -> torch.Generator:
+        """A generator of its own for each purpose, so that no two draws are related."""
+        digest = hashlib.sha256(f"{purpose} {self.seed}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a pruner is to remove.
+
+    Args:
+        pruner: Key of `PRUNERS`.
+        sparsity: Share of the prunable weights, in [0, 1).
+        scope: `global` or `local`; None for the pruner's own.
+    """
+
+    pruner: str
+    sparsity: float
+    scope: masks.Scope | None = None
+
+
+def train_dense(plan: Plan, folder: Path, *, progress: Progress = silent) -> Path:
+    """Trains a dense network and packs it.
+
+    Args:
+        plan: What and from which seed.
+        folder: Submission folder to write.
+        progress: Called with (what, done, total).
+
+    Returns:
+        The folder.
+
+    Raises:
+        BenchError: If the plan names something unknown or the data is missing.
+    """
+    recipe, data = recipe_named(plan.recipe_name), _training_data(plan, progress)
+    model = _fresh(plan, data)
+    train(model, data, recipe, plan.stream("training"), progress=progress)
+    record = replace(
+        described("dense", plan.network, model).record,
+        pruner="dense",
+        declared_sparsity=0.0,
+        seed=plan.seed,
+        recipe=plan.recipe_name,
+    )
+    return pack(model, record, folder, suite=plan.suite, epochs=recipe.epochs)
+
+
+def prune(
+    plan: Plan,
+    cut: Cut,
+    folder: Path,
+    *,
+    parent: Path | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Prunes a network, trains it where the pruner acts before training, and packs it.
+
+    Args:
+        plan: What and from which seed.
+        cut: Which pruner is to remove how much.
+        folder: Submission folder to write.
+        parent: Dense submission, for pruners that act after training; there is no fine-tuning.
+        progress: Called with (what, done, total).
+
+    Returns:
+        The folder.
+
+    Raises:
+        BenchError: If the plan or the cut names something unknown, or the parent or the data is
+            missing.
+    """
+    pruner, recipe = _pruner_named(cut.pruner), recipe_named(plan.recipe_name)
+    dense = _dense_parent(plan, cut, parent) if pruner.moment == "after" else None
+    data = _training_data(plan, progress)
+    model = dense.model.to(data.labels.device) if dense else _fresh(plan, data)
+    scores = pruner.saliency(model, _scoring_batches(plan, data), plan.stream("pruning"))
+    scope = cut.scope or pruner.scope
+    mask = masks.keep_top(scores, cut.sparsity, scope)
+    if dense:
+        masks.apply(model, mask)
+    else:
+        train(model, data, recipe, plan.stream("training"), mask=mask, progress=progress)
+    record = replace(
+        described(f"{cut.pruner}-{cut.sparsity:g}", plan.network, model).record,
+        pruner=cut.pruner,
+        declared_sparsity=cut.sparsity,
+        moment=pruner.moment,
+        scope=scope,
+        structure=pruner.structure,
+        seed=plan.seed,
+        recipe=dense.record.recipe if dense else plan.recipe_name,
+    )
+    training = {"parent": dense.record.weights_sha256} if dense else {"epochs": recipe.epochs}
+    return pack(model, record, folder, suite=plan.suite, **training)
+
+
+def _pruner_named(name: str) -> Pruner:
+    if name not in PRUNERS:
+        raise BenchError("E-BAD-VALUE", f"pruner: got {name!r}, expected one of {list(PRUNERS)}")
+    return PRUNERS[name]
+
+
+def _training_data(plan: Plan, progress: Progress) -> TrainingSet:
+    images = training_set(plan.suite, root=plan.root, progress=progress)
+    return TrainingSet.on(choose_device(plan.device), images)
+
+
+def _fresh(plan: Plan, data: TrainingSet) -> Normalised:
+    """An untrained network behind the suite's normalisation."""
+    network = initialised(
+        plan.network,
+        classes=plan.spec.classes,
+        channels=plan.spec.shape[0],
+        generator=plan.stream("initialisation"),
+    )
+    return Normalised(network, plan.spec.mean, plan.spec.std).to(data.labels.device)
+
+
+def _dense_parent(plan: Plan, cut: Cut, parent: Path | None) -> LoadedSubmission:
+    if parent is None:
+        raise BenchError(
+            "E-BAD-VALUE", f"{cut.pruner} prunes a trained network: give its folder with --from"
+        )
+    dense = load_submission(parent)
+    if dense.record.seed != plan.seed:
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"seed: got {plan.seed}, the parent {parent} was trained with {dense.record.seed}; "
+            "a pruned run is compared with the dense run of the same seed",
+        )
+    return dense
+
+
+def _scoring_batches(plan: Plan, data: TrainingSet) -> Iterator[tuple[Tensor, Tensor]]:
+    """Random training images with their labels, without augmentation."""
+    drawn = data.shuffled(SCORING_BATCH_SIZE, plan.stream("scoring"))
+    for pixels, labels in islice(drawn, SCORING_BATCHES):
+        yield pixels.float().div_(255), labels

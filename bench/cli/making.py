@@ -1,0 +1,108 @@
+"""Commands that make submissions: train, prune, pack."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.cli import options
+from bench.cli.progress import shown
+
+app = typer.Typer()
+Out = Annotated[Path, typer.Option("--out", help="Submission folder to write; replaced if there.")]
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "bench train --suite fashionmnist --arch lenet5 --recipe lenet-10 --out dense\n\n"
+    "bench train --seed 2345 --out dense-2345"
+)
+def train(
+    out: Out,
+    suite: options.Suite = "digits",
+    arch: options.Architecture = None,
+    seed: options.Seed = 1234,
+    recipe: options.Recipe = None,
+    device: options.Device = "auto",
+    data: options.Data = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a dense baseline and write it as a submission folder."""
+    from bench.baselines import Plan, train_dense
+
+    plan = Plan(suite, architecture=arch, seed=seed, recipe=recipe, device=device, root=data)
+    with shown(quiet) as progress:
+        folder = train_dense(plan, out, progress=progress)
+    print(f"Next: bench evaluate {folder} --suite {suite}", file=sys.stderr)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "bench prune --pruner snip --sparsity 0.9 --suite fashionmnist --out snip-90\n\n"
+    "bench prune --pruner magnitude --sparsity 0.5 --from dense --out magnitude-50"
+)
+def prune(
+    pruner: options.Pruner,
+    sparsity: Annotated[
+        float, typer.Option("--sparsity", help="Share of weights to remove; 0.9 keeps 10 %.")
+    ],
+    out: Out,
+    suite: options.Suite = "digits",
+    arch: options.Architecture = None,
+    seed: options.Seed = 1234,
+    recipe: options.Recipe = None,
+    parent: Annotated[
+        Path | None,
+        typer.Option("--from", help="Dense submission, for pruners that act after training."),
+    ] = None,
+    scope: Annotated[
+        Literal["global", "local"] | None,
+        typer.Option("--scope", help="Rank over all layers or within each. Default: the pruner's."),
+    ] = None,
+    device: options.Device = "auto",
+    data: options.Data = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Prune a baseline and write it as a submission folder."""
+    from bench import baselines
+
+    plan = baselines.Plan(
+        suite, architecture=arch, seed=seed, recipe=recipe, device=device, root=data
+    )
+    with shown(quiet) as progress:
+        folder = baselines.prune(
+            plan, baselines.Cut(pruner, sparsity, scope), out, parent=parent, progress=progress
+        )
+    print(f"Next: bench evaluate {folder} --suite {suite}", file=sys.stderr)
+
+
+@app.command(
+    epilog="Example:\n\n"
+    "bench pack resnet18.pt --arch resnet18-relu --normalize cifar10 --slug my-net --out my-net"
+)
+def pack(
+    model: Annotated[str, typer.Argument(help="Weights: .safetensors or a state-dict .pt.")],
+    out: Out,
+    slug: Annotated[str, typer.Option("--slug", help="Short name, a-z 0-9 . _ -")],
+    arch: options.Architecture = None,
+    normalize: options.Normalize = "none",
+    pruner: Annotated[
+        str | None, typer.Option("--pruner", help="Method that pruned it, in your words.")
+    ] = None,
+    sparsity: Annotated[
+        float | None, typer.Option("--sparsity", help="Sparsity as you declare it.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of training.")] = None,
+) -> None:
+    """Write a weights file as a submission folder: canonical safetensors and submission.toml."""
+    from dataclasses import replace
+
+    from bench.submissions import load_submission
+    from bench.submissions import pack as write
+
+    mean, std = options.normalisation(normalize)
+    loaded = load_submission(model, architecture=arch, mean=mean, std=std)
+    record = replace(loaded.record, slug=slug, pruner=pruner, declared_sparsity=sparsity, seed=seed)
+    folder = write(loaded.model, record, out)
+    print(f"Next: bench evaluate {folder}", file=sys.stderr)

@@ -1,0 +1,128 @@
+"""Options that several commands share, and the names that the shell completes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SUITE_NAMES = ("digits", "fashionmnist", "mnist", "cifar10")
+
+
+def completing(words: Callable[[], list[str]]) -> Callable[[str], list[str]]:
+    """Completes to the words that begin like the text typed so far."""
+    return lambda incomplete: [word for word in words() if word.startswith(incomplete)]
+
+
+def _architectures() -> list[str]:
+    from bench.models import ARCHITECTURES
+
+    return [*ARCHITECTURES, "timm:", "robustbench:"]
+
+
+def _recipes() -> list[str]:
+    from bench.training import RECIPES
+
+    return list(RECIPES)
+
+
+def _pruners() -> list[str]:
+    from bench.pruners import PRUNERS
+
+    return list(PRUNERS)
+
+
+def _tasks() -> list[str]:
+    from bench.protocol import PROTOCOL
+
+    return list(PROTOCOL.tasks)
+
+
+Suite = Annotated[
+    str,
+    typer.Option(
+        "--suite",
+        help="Data world: " + ", ".join(SUITE_NAMES) + ".",
+        autocompletion=completing(lambda: list(SUITE_NAMES)),
+    ),
+]
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        "--arch",
+        help="Architecture: a name of the table (lenet5, resnet18, resnet18-relu, alexnet, conv6), "
+        "timm:NAME or robustbench:NAME. Default: found by the names of the tensors.",
+        autocompletion=completing(_architectures),
+    ),
+]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="Training recipe. Default: the paper's for the architecture, digits-20 for digits.",
+        autocompletion=completing(_recipes),
+    ),
+]
+Pruner = Annotated[
+    str, typer.Option("--pruner", help="Method.", autocompletion=completing(_pruners))
+]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of training and pruning.")]
+Only = Annotated[
+    str,
+    typer.Option(
+        "--only",
+        help="Run these tasks alone, separated by commas. Partial runs are not stored.",
+        autocompletion=completing(_tasks),
+    ),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", envvar="BENCH_DATA", help="Data root. Default: the user's cache folder."
+    ),
+]
+Store = Annotated[
+    str,
+    typer.Option("--store", envvar="BENCH_STORE", help="Where runs are kept, as a SQLAlchemy URL."),
+]
+STORE = "sqlite:///bench.db"
+Normalize = Annotated[
+    str,
+    typer.Option(
+        "--normalize",
+        help="Input normalisation of a bare weights file: none, a suite's name, or MEAN:STD, "
+        "e.g. 0.5:0.5 or 0.49,0.48,0.45:0.25,0.24,0.26.",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="The first N images of every set. Default: all."),
+]
+
+
+def normalisation(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of a --normalize option; empty for none.
+
+    Raises:
+        BenchError: E-BAD-VALUE if the text is none of the three forms.
+    """
+    from bench.data import SUITES
+    from bench.errors import BenchError
+
+    if text == "none":
+        return (), ()
+    if text in SUITES:
+        return SUITES[text].mean, SUITES[text].std
+    try:
+        mean, std = (tuple(map(float, part.split(","))) for part in text.split(":"))
+    except ValueError:
+        mean, std = (), ()
+    if not mean or len(mean) != len(std) or min(std) <= 0:
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"--normalize: got {text!r}, expected none, one of {list(SUITES)}, or MEAN:STD "
+            "with one number a channel and positive deviations, e.g. 0.5:0.5",
+        )
+    return mean, std

@@ -1,0 +1,108 @@
+"""Commands that score: evaluate, protocol."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import options
+from bench.cli.progress import shown
+from bench.errors import BenchError
+from bench.files import write_atomically
+from bench.protocol import PROTOCOLS, Protocol
+from bench.records import canonical_json, to_json
+
+app = typer.Typer()
+Preset = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        help="standard, or authors: the quirks of the paper's code.",
+        autocompletion=options.completing(lambda: list(PROTOCOLS)),
+    ),
+]
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "bench evaluate lenet5.pt --suite fashionmnist --normalize fashionmnist\n\n"
+    "bench evaluate resnet18.pt --arch resnet18-relu --suite cifar10 --limit 500\n\n"
+    "bench evaluate my-submission/ --suite cifar10 --json run.json"
+)
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(help="Weights (.safetensors, .pt), a submission folder, or timm:NAME.")
+    ],
+    suite: options.Suite = "digits",
+    arch: options.Architecture = None,
+    normalize: options.Normalize = "none",
+    limit: options.Limit = None,
+    only: options.Only = "",
+    preset: Preset = "standard",
+    device: options.Device = "auto",
+    data: options.Data = None,
+    store: options.Store = options.STORE,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the run record here.")
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Score a pruned model on the fixed protocol, store the run and print its headline."""
+    from bench.cli.printing import print_run
+    from bench.data import load_suite
+    from bench.evaluation import evaluate as score
+    from bench.store import open_store, save_run
+    from bench.submissions import load_submission
+
+    chosen = _protocol(preset)
+    mean, std = options.normalisation(normalize)
+    submission = load_submission(model, architecture=arch, mean=mean, std=std)
+    with shown(quiet) as progress:
+        world = load_suite(
+            suite,
+            limit=limit,
+            root=data,
+            native_size=chosen.native_outlier_size,
+            progress=progress,
+        )
+        tasks = tuple(filter(None, only.split(",")))
+        run, outcomes = score(
+            submission, world, protocol=chosen, only=tasks, device=device, progress=progress
+        )
+    if json_file:
+        write_atomically(json_file, (canonical_json(to_json(run)) + "\n").encode())
+    print_run(run)
+    if tasks:
+        print("A partial run: not stored.", file=sys.stderr)
+        return
+    with open_store(store) as opened:
+        new = save_run(opened, run, outcomes)
+    print(f"{'Stored' if new else 'Already stored'} as {run.run_id} in {store}", file=sys.stderr)
+
+
+@app.command(epilog="Examples:\n\nbench protocol --json > protocol.json")
+def protocol(
+    preset: Preset = "standard",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
+) -> None:
+    """Show what is measured: constants, metrics, version and content hash."""
+    from bench.protocol import as_markdown, as_record
+
+    chosen = _protocol(preset)
+    if as_json:
+        print(json.dumps(as_record(chosen), indent=2))
+    elif markdown:
+        print(as_markdown())
+    else:
+        from bench.cli.printing import print_protocol
+
+        print_protocol(chosen)
+
+
+def _protocol(preset: str) -> Protocol:
+    if preset not in PROTOCOLS:
+        raise BenchError("E-BAD-VALUE", f"preset: got {preset!r}, expected {list(PROTOCOLS)}")
+    return PROTOCOLS[preset]

@@ -1,0 +1,69 @@
+"""Where a run is made: device, versions and the processor's name."""
+
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import torch
+
+import bench
+from bench.errors import BenchError
+from bench.records import Environment
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; `auto` takes an accelerator where there is one.
+
+    Raises:
+        BenchError: E-BAD-VALUE if this machine has no such device.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if name == "auto":
+        return accelerator or torch.device("cpu")
+    present = ["cpu"] + ([accelerator.type] if accelerator else [])
+    if name.split(":")[0] not in present:
+        raise BenchError("E-BAD-VALUE", f"device: got {name!r}, this machine has {present}")
+    return torch.device(name)
+
+
+def environment(device: torch.device, batch_size: int) -> Environment:
+    """What the record says of this machine."""
+    return Environment(
+        bench=bench.__version__,
+        git_commit=git_commit(),
+        python=platform.python_version(),
+        torch=str(torch.__version__),
+        device=device.type,
+        cpu=cpu_name(),
+        threads=torch.get_num_threads(),
+        batch_size=batch_size,
+    )
+
+
+@cache
+def git_commit() -> str | None:
+    """Commit of the checkout that the package runs from, `+` for local changes; else None."""
+    folder = Path(__file__).parent
+    try:
+        head = _git(folder, "rev-parse", "HEAD")
+        changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changes else "")
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-C", str(folder), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@cache
+def cpu_name() -> str:
+    """Model name of the processor."""
+    details = Path("/proc/cpuinfo")
+    if details.is_file():
+        for line in details.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

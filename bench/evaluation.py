@@ -1,0 +1,129 @@
+"""Scores one submission under one protocol on one suite. The file to read first.
+
+Nothing is printed or stored here; every arrow goes down into the tasks.
+"""
+
+import time
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from bench.data import Progress, Suite, load_suite, prepare_shifts, silent
+from bench.environment import choose_device, environment
+from bench.errors import BenchError
+from bench.inference import Case, look_at
+from bench.protocol import METRICS, PROTOCOL, Protocol
+from bench.records import Run, Score
+from bench.store import Outcome
+from bench.submissions import LoadedSubmission, from_module
+from bench.tasks import TASKS
+
+
+class Evaluation(NamedTuple):
+    """A run, and the per-image outcomes that the store keeps beside it: `save_run(store, *this)`."""
+
+    run: Run
+    outcomes: Mapping[str, Outcome]
+
+
+def evaluate(
+    submission: LoadedSubmission | nn.Module,
+    suite: Suite | str = "digits",
+    *,
+    protocol: Protocol = PROTOCOL,
+    only: Collection[str] = (),
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Evaluation:
+    """Scores a submission, or a bare module that takes images in [0, 1], on a suite.
+
+    Args:
+        submission: What `load_submission` returns, or a module; a module's run is flagged
+            `not-reproducible-from-file`.
+        suite: Name, or what `load_suite` returns.
+        protocol: An entry of `PROTOCOLS`.
+        only: Tasks to run; none means all. The run is then flagged `partial`.
+        device: `auto`, `cpu`, `cuda`, `mps`.
+        progress: Called with (what, done, total) as work goes on.
+
+    Returns:
+        The run, and the outcomes of every image set.
+
+    Raises:
+        BenchError: If a task or the device is unknown, the suite's test set is missing, or the
+            model does not fit it.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    tasks = _chosen(protocol, only)
+    place = choose_device(device)
+    if isinstance(suite, str):
+        suite = load_suite(suite, native_size=protocol.native_outlier_size)
+    if isinstance(submission, nn.Module):
+        submission = from_module(submission)
+    data = suite.fingerprints()
+    if "shift" in tasks:
+        mark = prepare_shifts(suite, seed=protocol.shift_seed, progress=progress)
+        data[suite.shift_name] = mark
+
+    submission.model.to(place).eval()
+    with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
+        _check_fit(submission.model, suite, place)
+        clean = look_at(submission.model, suite.test, protocol, place)
+        case = Case(submission, suite, protocol, place, clean, progress)
+        findings = {name: TASKS[name](case) for name in tasks}
+
+    scores = tuple(score for found in findings.values() for score in found.scores)
+    for score in scores:
+        _check_range(score)
+    run = Run(
+        submission=submission.record,
+        suite=suite.name,
+        limit=suite.limit,
+        protocol=protocol.id,
+        data=data,
+        environment=environment(place, protocol.batch_size),
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - clock, 3),
+        flags=submission.flags + (("partial",) if only else ()),
+        scores=scores,
+    )
+    outcomes = {key: kept for found in findings.values() for key, kept in found.outcomes.items()}
+    return Evaluation(run, outcomes)
+
+
+def _chosen(protocol: Protocol, only: Collection[str]) -> list[str]:
+    unknown = sorted(set(only) - set(protocol.tasks))
+    if unknown:
+        raise BenchError(
+            "E-BAD-VALUE", f"tasks: got {unknown}, expected some of {list(protocol.tasks)}"
+        )
+    return [name for name in protocol.tasks if not only or name in only]
+
+
+def _check_fit(model: nn.Module, suite: Suite, device: torch.device) -> None:
+    """One image through the model: does it take the suite's images and know its classes?"""
+    expected = (1, suite.spec.classes)
+    try:
+        with torch.inference_mode():
+            answer = tuple(model(torch.zeros(1, *suite.spec.shape, device=device)).shape)
+    except (RuntimeError, ValueError) as error:
+        raise BenchError(
+            "E-BAD-OUTPUT",
+            f"the model does not take images of shape {suite.spec.shape} ({error}); "
+            f"is {suite.name} the right --suite?",
+        ) from error
+    if answer != expected:
+        raise BenchError(
+            "E-BAD-OUTPUT",
+            f"the model answers one image with shape {answer}, expected {expected}; "
+            f"is {suite.name} the right --suite?",
+        )
+
+
+def _check_range(score: Score) -> None:
+    metric = METRICS[score.metric]
+    if score.value is not None and not metric.low <= score.value <= metric.high:
+        raise ArithmeticError(f"{score}: expected a value in [{metric.low}, {metric.high}]")

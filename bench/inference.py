@@ -1,0 +1,174 @@
+"""Batches, one forward pass an image set, and what the tasks may look at.
+
+One pass yields the `Evidence` that accuracy, calibration and every cheap detector share.
+No score is computed here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.data import ImageSet, Progress, Suite
+from bench.errors import BenchError
+from bench.models import last_linear
+from bench.protocol import Protocol
+from bench.records import Score
+from bench.store import Outcome
+from bench.submissions import LoadedSubmission
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Answers of a model to N images, in their order.
+
+    Args:
+        log_probabilities: (N, K) float32 on the CPU; every row's exponentials sum to 1.
+        features: (N, D) float32 on the CPU, the input of the last Linear layer.
+    """
+
+    log_probabilities: Tensor
+    features: Tensor
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Evidence]") -> "Evidence":
+        """The evidence of several batches, one after the other."""
+        return cls(
+            torch.cat([part.log_probabilities for part in parts]),
+            torch.cat([part.features for part in parts]),
+        )
+
+    @property
+    def predicted(self) -> Tensor:
+        """(N,) int64: the most probable class."""
+        return self.log_probabilities.argmax(1)
+
+    @property
+    def msp(self) -> Tensor:
+        """(N,) float32 in [1/K, 1]: maximum softmax probability; higher = in-distribution."""
+        return self.log_probabilities.max(1).values.exp()
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is kept of every image: predicted class and MSP."""
+        return Outcome(predicted=self.predicted.numpy(), msp=self.msp.numpy())
+
+
+class Findings(NamedTuple):
+    """What a task returns: its scores, and the per-image outcomes of the sets it looked at."""
+
+    scores: list[Score]
+    outcomes: Mapping[str, Outcome] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a task may look at.
+
+    Args:
+        submission: The loaded model and who it is.
+        suite: The image sets.
+        protocol: The constants.
+        device: Where the model stands.
+        clean: Evidence of the clean test set, shared by all tasks.
+        progress: Called with (what, done, total) as work goes on.
+    """
+
+    submission: LoadedSubmission
+    suite: Suite
+    protocol: Protocol
+    device: torch.device
+    clean: Evidence
+    progress: Progress
+
+
+def batches(images: np.ndarray, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+    """Consecutive batches of uint8 images as float32 in [0, 1] on the device.
+
+    Args:
+        images: (N, C, H, W) uint8; may be memory-mapped.
+        batch_size: Images of one batch; the last may be smaller.
+        device: Where the batches go.
+
+    Yields:
+        (B, C, H, W) float32.
+    """
+    for start in range(0, len(images), batch_size):
+        block = torch.from_numpy(np.array(images[start : start + batch_size]))
+        yield block.to(device).float().div_(255)
+
+
+def groups(values: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Consecutive groups of rows, many groups at a time.
+
+    Args:
+        values: (N, ...).
+        batch_size: Rows of one group.
+
+    Yields:
+        (G, batch_size, ...) blocks of at most 256 groups; then (1, rest, ...) if rows are left.
+    """
+    whole = len(values) - len(values) % batch_size
+    yield from values[:whole].unflatten(0, (-1, batch_size)).split(256)
+    if whole < len(values):
+        yield values[whole:].unsqueeze(0)
+
+
+class Recorder:
+    """Keeps the input of a network's last Linear layer while the network runs.
+
+    Args:
+        network: Module with at least one Linear layer.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.features = torch.empty(0)
+        self._handle = last_linear(network).register_forward_pre_hook(self._keep)
+
+    def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.features = inputs[0]
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.remove()
+
+
+@torch.inference_mode()
+def gather(network: nn.Module, stream: Iterable[Tensor], name: str) -> Evidence:
+    """One forward pass over a stream of batches.
+
+    Args:
+        network: Answers (B, C, H, W) float32 with (B, K) logits or log-probabilities.
+        stream: Batches on the network's device.
+        name: Name of the image set, for the error.
+
+    Returns:
+        The evidence of all images in order.
+
+    Raises:
+        BenchError: E-BAD-OUTPUT if an answer is not finite.
+    """
+    parts = []
+    with Recorder(network) as recorder:
+        for batch in stream:
+            answers = network(batch).float().log_softmax(1).cpu()
+            if not answers.isfinite().all():
+                raise BenchError(
+                    "E-BAD-OUTPUT",
+                    f"the model's answers on {name} are not all finite numbers, "
+                    "so no score can be given; see its weights with `bench inspect`",
+                )
+            parts.append(Evidence(answers, recorder.features.float().flatten(1).cpu()))
+    return Evidence.joined(parts)
+
+
+def look_at(
+    model: nn.Module, images: ImageSet, protocol: Protocol, device: torch.device
+) -> Evidence:
+    """One forward pass of a model over an image set, in the protocol's batches."""
+    return gather(model, batches(images.images, protocol.batch_size, device), images.name)

@@ -1,0 +1,20 @@
+"""Whether images of another world are noticed, by detector and batch size."""
+
+from bench.detection import detection_scores, missing_scores
+from bench.inference import Case, Findings, look_at
+
+
+def outliers(case: Case) -> Findings:
+    """Detection of every outlier set by every detector at every batch size.
+
+    A set that is not on this machine gives rows with the reason `not_run`.
+    """
+    scores, outcomes = [], {}
+    for done, (name, images) in enumerate(case.suite.outliers.items(), start=1):
+        evidence = look_at(case.submission.model, images, case.protocol, case.device)
+        scores += detection_scores(case, "outliers", name, evidence)
+        outcomes[name] = evidence.outcome
+        case.progress("outliers", done, len(case.suite.outliers))
+    for name in case.suite.missing:
+        scores += missing_scores(case, "outliers", name, "not_run")
+    return Findings(scores, outcomes)
