@@ -3,11 +3,11 @@
 import platform
 import subprocess
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
-import bench
 from bench.errors import BenchError
 from bench.records import Environment
 
@@ -30,7 +30,7 @@ def choose_device(name: str) -> torch.device:
 def environment(device: torch.device, batch_size: int) -> Environment:
     """What the record says of this machine."""
     return Environment(
-        bench=bench.__version__,
+        bench=version("sparse-bench"),
         git_commit=git_commit(),
         python=platform.python_version(),
         torch=str(torch.__version__),

@@ -23,7 +23,10 @@ from bench.tasks import TASKS
 
 
 class Evaluation(NamedTuple):
-    """A run, and the per-image outcomes that the store keeps beside it: `save_run(store, *this)`."""
+    """A run, and the per-image outcomes that the store keeps beside it.
+
+    Both together are what `bench.store.save_run` takes: `save_run(store, *evaluation)`.
+    """
 
     run: Run
     outcomes: Mapping[str, Outcome]

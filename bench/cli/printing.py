@@ -2,25 +2,95 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from bench.protocol import METRICS, Protocol
+from bench.records import Run, Score
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONDITIONS = ("attack", "epsilon", "corruption", "severity", "detector", "batch_size")
+
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:
     """A table; as wide as it needs where it does not go to a terminal."""
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if sys.stdout.isatty() else 240, markup=False, highlight=False)
     table = Table(*header, title=title or None, box=SIMPLE_HEAD, title_justify="left")
     for row in rows:
         table.add_row(*row)
-    console.print(table, markup=False)
+    console.print(table)
 
 
-def number(value: float | None, digits: int = 4) -> str:
-    """A number for a table; a dash where there is none."""
-    if value is None or value != value:
-        return "–"
-    if value and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3g}"
-    return f"{value:.{digits}f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"
+def print_frame(frame: "pd.DataFrame", title: str = "") -> None:
+    """A frame, numbers with four digits."""
+    from bench.tables import cell_text
+
+    rows = [[cell_text(cell) or "–" for cell in row] for row in frame.itertuples(index=False)]
+    print_rows(list(frame.columns), rows, title)
+
+
+def print_run(run: Run, *, every: bool = False) -> None:
+    """A run: who, where, and its scores; the headline ones unless `every` is asked for."""
+    who, where = run.submission, run.environment
+    images = "all images" if run.limit is None else f"first {run.limit} images"
+    sparsity = "" if who.measured_sparsity is None else f", sparsity {who.measured_sparsity:.4g}"
+    print(f"{who.slug}: {who.architecture}{sparsity}, weights {who.weights_sha256[:12]}")
+    print(
+        f"{run.suite}, {images}, protocol {run.protocol.version} {run.protocol.preset} "
+        f"({run.protocol.sha256[:12]}), run {run.run_id}"
+    )
+    print(f"{where.device}, {where.threads} threads, torch {where.torch}, {run.seconds:.1f} s")
+    if run.flags:
+        print("flags: " + ", ".join(run.flags))
+    shown = [score for score in run.scores if every or _headline(score)]
+    print_rows(
+        ("task", "set", "condition", "metric", "value", "±", "n"),
+        [_score_row(score) for score in shown],
+    )
+    if not every:
+        hidden = len(run.scores) - len(shown)
+        print(f"{hidden} more scores: bench show {run.run_id[:8]}", file=sys.stderr)
+
+
+def print_protocol(protocol: Protocol) -> None:
+    """Constants of a protocol and the meaning of its metrics."""
+    print(f"protocol {protocol.version} {protocol.preset}, sha256 {protocol.id.sha256}")
+    print_rows(
+        ("constant", "value"),
+        [(name, str(getattr(protocol, name))) for name in protocol.__slots__],
+    )
+    arrows = {True: "higher", False: "lower", None: ""}
+    print_rows(
+        ("metric", "better", "unit", "meaning"),
+        [(n, arrows[m.higher_is_better], m.unit, m.meaning) for n, m in METRICS.items()],
+    )
+
+
+def _headline(score: Score) -> bool:
+    """Scores that fit on a screen: one a question; corruptions at the worst severity only."""
+    if score.task == "shift":
+        return score.metric == "accuracy" and score.severity == 5
+    if score.metric in ("layer_sparsity", "aupr_id", "aupr_outlier", "fpr95"):
+        return False
+    return score.batch_size in (None, 1)
+
+
+def _score_row(score: Score) -> tuple[str, ...]:
+    given = [getattr(score, name) for name in CONDITIONS]
+    condition = " ".join(f"{x:.4g}" if isinstance(x, float) else str(x) for x in given if x)
+    value = score.reason if score.value is None else f"{score.value:.6g}"
+    error = "" if score.stderr is None else f"{score.stderr:.2g}"
+    return (
+        score.task,
+        score.set,
+        condition,
+        score.metric,
+        str(value),
+        error,
+        f"{score.n:,}",
+    )

@@ -32,6 +32,11 @@ def shown(quiet: bool) -> Iterator[Report]:
         yield _Lines()
 
 
+def under(name: str, progress: Report) -> Report:
+    """The same report, its work named as part of something larger."""
+    return lambda what, done, total: progress(f"{name}: {what}", done, total)
+
+
 def _bars() -> Progress:
     return Progress(
         TextColumn("{task.description:<28}"),

@@ -8,22 +8,47 @@ from typing import Annotated
 import typer
 
 from bench.cli import options
+from bench.cli.printing import print_frame, print_run
+from bench.errors import BenchError
+from bench.files import write_atomically
+from bench.records import canonical_json, to_json
 
 app = typer.Typer()
 RunId = Annotated[str, typer.Argument(help="Run id, or the first digits of it.")]
+By = Annotated[str, typer.Option("--by", help="Column to rank by.")]
+HEADLINE = ("accuracy", "fgsm_linf", "shift", "ood_msp", "brier", "latency_ratio")
 
 
-@app.command(epilog="Example:\n\nbench runs --store sqlite:///demo/bench.db --suite digits")
+@app.command(
+    epilog="Examples:\n\nbench runs --store sqlite:///demo/bench.db\n\nbench runs --by fgsm_linf"
+)
 def runs(
     store: options.Store = options.STORE,
     suite: Annotated[str | None, typer.Option("--suite", help="Only of this suite.")] = None,
+    by: By = "accuracy",
 ) -> None:
-    """List the stored runs with their headline numbers."""
+    """List the stored runs from best to worst, each group of comparable runs by itself."""
+    from bench.ranking import GROUP, rank, summary
+    from bench.store import open_store, score_frame
+
+    with open_store(store, readonly=True) as opened:
+        table = rank(summary(score_frame(opened, suite=suite)), by)
+    if table.empty:
+        print(f"No runs in {store}; `bench evaluate` or `bench demo` makes some.", file=sys.stderr)
+    for (name, limit, _, _), group in table.groupby(GROUP, dropna=False, sort=False):
+        images = "all images" if limit != limit else f"first {limit:g} images"
+        title = f"{name}, {images}, protocol {group['version'].iloc[0]} {group['preset'].iloc[0]}"
+        columns = ["rank", "run_id", "slug", "sparsity", "seed", *dict.fromkeys([by, *HEADLINE])]
+        print_frame(group.reset_index()[columns], title)
 
 
 @app.command(epilog="Example:\n\nbench show 3f2a")
 def show(run: RunId, store: options.Store = options.STORE) -> None:
-    """Show every score of one run."""
+    """Show every score of one run, and where it was made."""
+    from bench.store import load_run, open_store
+
+    with open_store(store, readonly=True) as opened:
+        print_run(load_run(opened, run), every=True)
 
 
 @app.command(epilog="Example:\n\nbench compare 3f2a 91cc")
@@ -32,23 +57,57 @@ def compare(
     second: Annotated[str, typer.Argument(help="The run to compare it with.")],
     store: options.Store = options.STORE,
 ) -> None:
-    """Show the differences of two runs of the same protocol, data and limit."""
+    """Show the differences of two runs of the same suite, protocol, images and limit."""
+    from bench import ranking
+    from bench.store import load_run, open_store
+
+    with open_store(store, readonly=True) as opened:
+        one, other = load_run(opened, first), load_run(opened, second)
+    table = ranking.compare(one, other).dropna(subset=["difference"])
+    title = f"first {one.submission.slug}, second {other.submission.slug}"
+    print_frame(table.dropna(axis="columns", how="all"), title)
 
 
 @app.command(
     epilog="Examples:\n\n"
-    "bench export 3f2a --format json > run.json\n\n"
-    "bench export --format latex --out table.tex"
+    "bench export 3f2a > run.json\n\n"
+    "bench export --format latex --out table.tex\n\n"
+    "bench export --relative --format csv --out relative.csv"
 )
 def export(
-    run: Annotated[str | None, typer.Argument(help="One run; default: the ranking.")] = None,
+    run: Annotated[str | None, typer.Argument(help="One run. Default: the ranking.")] = None,
     format: Annotated[
         str, typer.Option("--format", help="csv, json, parquet, markdown or latex.")
     ] = "json",
     out: Annotated[Path | None, typer.Option("--out", help="Default: standard output.")] = None,
+    relative: Annotated[
+        bool, typer.Option("--relative", help="Ratios to same-seed dense, mean ± std over seeds.")
+    ] = False,
+    by: By = "accuracy",
     store: options.Store = options.STORE,
 ) -> None:
     """Write one run, or the ranking of all, as a file that other programs read."""
+    from bench import ranking, tables
+    from bench.store import load_run, open_store, score_frame
+
+    if run is not None and relative:
+        raise BenchError("E-BAD-VALUE", "--relative: got a single run, expected none")
+    with open_store(store, readonly=True) as opened:
+        if run is not None and format == "json":
+            content = (canonical_json(to_json(load_run(opened, run))) + "\n").encode()
+        else:
+            frame = score_frame(opened)
+            if run is not None:
+                full = load_run(opened, run).run_id
+                content = tables.write(frame[frame["run_id"] == full], format)
+            else:
+                table = ranking.summary(frame)
+                table = ranking.relative(table) if relative else table.reset_index()
+                content = tables.write(ranking.rank(table, by), format)
+    if out:
+        write_atomically(out, content)
+    else:
+        sys.stdout.buffer.write(content)
 
 
 @app.command(epilog="Example:\n\nbench leaderboard --store sqlite:///demo/bench.db")
@@ -57,6 +116,5 @@ def leaderboard(
     port: Annotated[int, typer.Option("--port", help="Port on this machine.")] = 8501,
 ) -> None:
     """Open the page: the ranking, and sparsity against accuracy and robustness."""
-    from leaderboard.launch import command
-
-    sys.exit(subprocess.run(command(store, port), check=False).returncode)
+    page = [sys.executable, "-m", "leaderboard", "--store", store, "--port", str(port)]
+    sys.exit(subprocess.run(page, check=False).returncode)

@@ -2,16 +2,18 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli import options
+from bench.cli.printing import print_protocol, print_run
 from bench.cli.progress import shown
 from bench.errors import BenchError
 from bench.files import write_atomically
-from bench.protocol import PROTOCOLS, Protocol
+from bench.protocol import PROTOCOLS, Protocol, as_markdown, as_record
 from bench.records import canonical_json, to_json
 
 app = typer.Typer()
@@ -50,36 +52,29 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> None:
     """Score a pruned model on the fixed protocol, store the run and print its headline."""
-    from bench.cli.printing import print_run
     from bench.data import load_suite
     from bench.evaluation import evaluate as score
     from bench.store import open_store, save_run
     from bench.submissions import load_submission
 
-    chosen = _protocol(preset)
+    chosen, tasks = _protocol(preset), tuple(filter(None, only.split(",")))
     mean, std = options.normalisation(normalize)
-    submission = load_submission(model, architecture=arch, mean=mean, std=std)
-    with shown(quiet) as progress:
-        world = load_suite(
-            suite,
-            limit=limit,
-            root=data,
-            native_size=chosen.native_outlier_size,
-            progress=progress,
-        )
-        tasks = tuple(filter(None, only.split(",")))
+    with nullcontext() if tasks else open_store(store) as opened, shown(quiet) as progress:
+        submission = load_submission(model, architecture=arch, mean=mean, std=std)
+        native = chosen.native_outlier_size
+        world = load_suite(suite, limit=limit, root=data, native_size=native, progress=progress)
         run, outcomes = score(
             submission, world, protocol=chosen, only=tasks, device=device, progress=progress
         )
+        new = opened is not None and save_run(opened, run, outcomes)
     if json_file:
         write_atomically(json_file, (canonical_json(to_json(run)) + "\n").encode())
     print_run(run)
     if tasks:
         print("A partial run: not stored.", file=sys.stderr)
-        return
-    with open_store(store) as opened:
-        new = save_run(opened, run, outcomes)
-    print(f"{'Stored' if new else 'Already stored'} as {run.run_id} in {store}", file=sys.stderr)
+    else:
+        state = "Stored" if new else "Was there already"
+        print(f"{state}: run {run.run_id} in {store}", file=sys.stderr)
 
 
 @app.command(epilog="Examples:\n\nbench protocol --json > protocol.json")
@@ -89,16 +84,12 @@ def protocol(
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
 ) -> None:
     """Show what is measured: constants, metrics, version and content hash."""
-    from bench.protocol import as_markdown, as_record
-
     chosen = _protocol(preset)
     if as_json:
         print(json.dumps(as_record(chosen), indent=2))
     elif markdown:
         print(as_markdown())
     else:
-        from bench.cli.printing import print_protocol
-
         print_protocol(chosen)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from bench import saliency
+from bench.masks import Scope
 from bench.saliency import Batches, Saliency
 
 
@@ -23,7 +24,7 @@ class Pruner:
 
     saliency: Callable[[nn.Module, Batches, torch.Generator], Saliency]
     moment: str
-    scope: str = "global"
+    scope: Scope = "global"
     structure: str = "unstructured"
 
 

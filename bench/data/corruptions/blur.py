@@ -12,7 +12,9 @@ from bench.data.corruptions.sampling import (
     bilinear_zoom,
     filter2d,
     gaussian_filter,
+    levels,
     motion_blur,
+    settled,
 )
 
 
@@ -39,28 +41,23 @@ def disk(radius: float, soft: float) -> np.ndarray:
     return kernel
 
 
-def glass_blur(images: Tensor, glass: tuple[float, int, int], counter: Counter) -> Tensor:
-    """Gaussian filter, pixels swapped with neighbours, Gaussian filter.
+def glass_blur(images: Tensor, glass: tuple[float, int], counter: Counter) -> Tensor:
+    """Gaussian filter of σ pixels, pixels replaced by neighbours, Gaussian filter.
 
-    From the lower right to the upper left every pixel is swapped with one at most `reach` to its
-    left and above, several times over. The swaps of all images are done side by side.
+    In every round a pixel takes the colour of itself or of its left, upper or upper left
+    neighbour; the first two rows and columns stay. The original means to swap the two, but
+    NumPy's views make it a copy: the published images look like this.
     """
-    sigma, reach, rounds = glass
+    sigma, rounds = glass
     blurred = (gaussian_filter(images, sigma) * 255).round()
     count, channels, height, width = images.shape
-    pixels = torch.arange(height * width).repeat(count, 1).T.contiguous()
-    span = torch.arange(count)
-    draws = counter.integers(-reach, reach, rounds, height, width, 2).permute(1, 2, 3, 4, 0)
+    up, left = counter.integers(0, 2, 2, rounds, height, width).unbind(1)
+    up[:, :, :2], up[..., :2], left[:, :, :2], left[..., :2] = 0, 0, 0, 0
+    reads = torch.arange(height * width).view(height, width) - up * width - left
     for turn in range(rounds):
-        for row in range(height - reach, reach, -1):
-            for column in range(width - reach, reach, -1):
-                down, right = draws[turn, row, column]
-                here, there = row * width + column, (row + down) * width + column + right
-                moved = pixels[here].clone()
-                pixels[here] = pixels[there, span]
-                pixels[there, span] = moved
-    swapped = blurred.flatten(2).gather(2, pixels.T[:, None].expand(-1, channels, -1))
-    return gaussian_filter((swapped / 255).view_as(images), sigma)
+        source = reads[:, turn].reshape(count, 1, -1).expand(-1, channels, -1)
+        blurred = blurred.flatten(2).gather(2, source).view_as(images)
+    return gaussian_filter(blurred / 255, sigma)
 
 
 def motion_smear(images: Tensor, smear: tuple[int, float], counter: Counter) -> Tensor:
@@ -72,7 +69,7 @@ def motion_smear(images: Tensor, smear: tuple[int, float], counter: Counter) -> 
 def zoom_blur(images: Tensor, furthest: float, _: Counter) -> Tensor:
     """Mean of the image and its zooms from 1 to the furthest in steps of 0.01."""
     operator = zoom_operator(images.shape[-1], furthest)
-    return (images.flatten(2).double() @ operator.T).float().view_as(images)
+    return settled(levels(images).flatten(2) @ operator.T).view_as(images)
 
 
 @cache

@@ -50,8 +50,22 @@ def filter2d(images: Tensor, kernel: np.ndarray) -> Tensor:
 
 
 def resampled(images: Tensor, matrix: Tensor) -> Tensor:
-    """Rows and columns mapped by the same (H', H) matrix, in float64 against rounding."""
-    return (matrix @ images.double() @ matrix.T).float()
+    """Rows and columns mapped by the same (H', H) matrix."""
+    return settled(matrix @ levels(images) @ matrix.T)
+
+
+def levels(images: Tensor) -> Tensor:
+    """8-bit levels of images, whole numbers where they have them, in float64 for long sums."""
+    return (images * 255).double()
+
+
+def settled(sums: Tensor) -> Tensor:
+    """Images of levels that were summed in any order.
+
+    The sum of whole levels often ends halfway between two; its last bits, which depend on the
+    order, must not choose between them.
+    """
+    return ((sums * 2**20).round() / (2**20 * 255)).float()
 
 
 @cache

@@ -96,11 +96,15 @@ def frost_textures() -> Tensor:
 
 
 def fog(images: Tensor, mist: tuple[float, float], counter: Counter) -> Tensor:
-    """Fractal mist of a thickness and roughness, the brightest value kept."""
+    """Fractal mist of a thickness, the brightest value kept.
+
+    The mist's displacement is divided by decay² at every halving: the original multiplies two
+    lengths that both shrink.
+    """
     thickness, decay = mist
     height, width = images.shape[2:]
     brightest = images.amax((1, 2, 3), keepdim=True)
-    layer = fractal(counter, FOG, decay)[:, :, :height, :width]
+    layer = fractal(counter, FOG, decay**2)[:, :, :height, :width]
     return (images + layer * thickness) * brightest / (brightest + thickness)
 
 

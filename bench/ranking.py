@@ -1,0 +1,227 @@
+"""Comparing runs: headline numbers, ratios to dense, ranks. Pandas only; nothing is measured here.
+
+Runs are compared only within a group: the same suite, limit, protocol and images.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from bench.errors import BenchError
+from bench.protocol import COMMON_CORRUPTIONS, METRICS
+from bench.records import Run
+
+GROUP = ["suite", "limit", "protocol", "data"]
+CONDITIONS = [
+    "task",
+    "set",
+    "attack",
+    "epsilon",
+    "corruption",
+    "severity",
+    "detector",
+    "batch_size",
+]
+RUN_COLUMNS = [
+    "slug",
+    "pruner",
+    "sparsity",
+    "architecture",
+    "moment",
+    "scope",
+    "structure",
+    "seed",
+    "recipe",
+    "declared_sparsity",
+    "version",
+    "preset",
+    "flags",
+    "started",
+]
+
+Pick = Callable[[pd.DataFrame], pd.Series]
+
+
+def _of(task: str, metric: str) -> Pick:
+    return lambda f: (f["task"] == task) & (f["metric"] == metric)
+
+
+def _attacked(attack: str, epsilon: float) -> Pick:
+    close = 1e-9
+    return lambda f: (
+        (f["task"] == "adversarial")
+        & (f["metric"] == "accuracy")
+        & (f["attack"] == attack)
+        & ((f["epsilon"] - epsilon).abs() < close)
+    )
+
+
+def _noticed(task: str, detector: str) -> Pick:
+    return lambda f: (
+        (f["task"] == task)
+        & (f["metric"] == "auroc")
+        & (f["detector"] == detector)
+        & (f["batch_size"] == 1)
+    )
+
+
+def _common(f: pd.DataFrame) -> pd.Series:
+    return _of("shift", "accuracy")(f) & f["corruption"].isin(COMMON_CORRUPTIONS)
+
+
+# column -> (metric whose direction it has, which scores are averaged)
+HEADLINE: Mapping[str, tuple[str, Pick]] = {
+    "accuracy": ("accuracy", _of("clean", "accuracy")),
+    "fgsm_linf": ("accuracy", _attacked("fgsm-linf", 8 / 255)),
+    "fgsm_l2": ("accuracy", _attacked("fgsm-l2", 8 / 255)),
+    "fgsm_l2_half": ("accuracy", _attacked("fgsm-l2", 0.5)),
+    "shift": ("accuracy", _of("shift", "accuracy")),
+    "shift_15": ("accuracy", _common),
+    "shift_auroc": ("auroc", _of("shift", "auroc")),
+    "ood_msp": ("auroc", _noticed("outliers", "msp")),
+    "ood_gradnorm": ("auroc", _noticed("outliers", "gradnorm")),
+    "out_of_domain_msp": ("auroc", _noticed("out-of-domain", "msp")),
+    "brier": ("brier", _of("clean", "brier")),
+    "brier_l2": ("brier_l2", _of("clean", "brier_l2")),
+    "nll": ("nll", _of("clean", "nll")),
+    "ece": ("ece", _of("clean", "ece")),
+    "lip_product_log10": ("lip_product_log10", _of("lipschitz", "lip_product_log10")),
+    "lip_upper_log10": ("lip_upper_log10", _of("lipschitz", "lip_upper_log10")),
+    "lip_lower": ("lip_lower", _of("lipschitz", "lip_lower")),
+    "latency_ratio": ("latency_ratio", _of("cost", "latency_ratio")),
+    "macs_sparse": ("macs_sparse", _of("cost", "macs_sparse")),
+    "size_bytes": ("size_bytes", _of("cost", "size_bytes")),
+}
+# Reasons that a mean passes over: the set cannot exist, or is not on the machine that scored.
+PASSED_OVER = ("not_applicable", "not_run")
+
+
+def higher_is_better(column: str) -> bool | None:
+    """Direction of a headline column."""
+    return METRICS[HEADLINE[column][0]].higher_is_better
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a run with the headline numbers.
+
+    A mean is over the sets that were measured; sets that are `not_applicable` or `not_run` for
+    the whole group are no part of it. Where a set `failed` or was `declined`, or nothing was
+    measured, there is no mean, and `missing` says why.
+
+    Args:
+        frame: What `bench.store.score_frame` returns.
+
+    Returns:
+        Indexed by `run_id`: the run's columns, those of `GROUP`, the columns of `HEADLINE`
+        (float, NaN where there is none) and `missing` (text).
+    """
+    runs = frame.drop_duplicates("run_id").set_index("run_id")[[*RUN_COLUMNS, *GROUP]]
+    table, missing = runs.copy(), pd.Series("", index=runs.index)
+    for column, (_, pick) in HEADLINE.items():
+        picked = frame[pick(frame)]
+        broken = picked[picked["reason"].notna() & ~picked["reason"].isin(PASSED_OVER)]
+        means = picked.groupby("run_id")["value"].mean()
+        means[broken["run_id"].unique()] = np.nan
+        table[column] = means.reindex(runs.index).astype(float)
+        reasons = picked.groupby("run_id")["reason"].first().reindex(runs.index)
+        gone = table[column].isna()
+        missing[gone] += column + ": " + reasons[gone].fillna("not_run") + "; "
+    table["missing"] = missing.str.removesuffix("; ")
+    return table.sort_index()
+
+
+def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
+    """Mean and deviation over seeds of each number divided by the same-seed dense run's.
+
+    Args:
+        table: What `summary` returns; rows of several groups may be in it and are not mixed.
+        columns: Of `HEADLINE`; None for all.
+
+    Returns:
+        One row for each group, architecture, recipe, pruner, moment, scope, structure and
+        declared sparsity, with `seeds` (count), `sparsity` (mean of the measured), and for each
+        column `NAME` (mean ratio) and `NAME_std` (sample deviation, NaN for one seed). Runs
+        without a dense run of their seed are left out.
+    """
+    names = columns or list(HEADLINE)
+    family = [*GROUP, "architecture", "recipe"]
+    dense = table[table["pruner"] == "dense"].drop_duplicates([*family, "seed"])
+    paired = table.merge(
+        dense[[*family, "seed", *names]], on=[*family, "seed"], suffixes=("", "_dense")
+    )
+    for name in names:
+        base = paired[f"{name}_dense"]
+        paired[name] = paired[name] / base.where(base != 0)
+    kind = [*family, "pruner", "moment", "scope", "structure", "declared_sparsity"]
+    grouped = paired.groupby(kind, dropna=False, sort=True)
+    result = grouped.agg(seeds=("seed", "nunique"), sparsity=("sparsity", "mean"))
+    for name in names:
+        result[name] = grouped[name].mean()
+        result[f"{name}_std"] = grouped[name].std(ddof=1)
+    return result.reset_index()
+
+
+def rank(table: pd.DataFrame, by: str = "accuracy") -> pd.DataFrame:
+    """The rows of each group from best to worst.
+
+    Args:
+        table: What `summary` or `relative` returns.
+        by: Column of `HEADLINE`.
+
+    Returns:
+        The same rows with a first column `rank`, 1 for the best; equal values share the better
+        rank, rows without a value come last without a rank. Ranks start anew in every group.
+
+    Raises:
+        BenchError: E-BAD-VALUE if there is no such column or it has no better end.
+    """
+    if by not in HEADLINE or higher_is_better(by) is None:
+        raise BenchError("E-BAD-VALUE", f"rank by: got {by!r}, expected one of {list(HEADLINE)}")
+    ascending = not higher_is_better(by)
+    ranks = table.groupby(GROUP, dropna=False)[by].rank(method="min", ascending=ascending)
+    ranked = table.assign(rank=ranks.astype("Int64"))
+    ranked = ranked.sort_values([*GROUP, "rank"], na_position="last", kind="stable")
+    return ranked[["rank", *table.columns]]
+
+
+def compare(first: Run, second: Run) -> pd.DataFrame:
+    """Score by score, two runs of one group.
+
+    Returns:
+        The conditions, `metric`, `first`, `second`, `difference` (second minus first) and
+        `better` (`first`, `second`, `equal`, or "" where neither end is better or one is
+        missing).
+
+    Raises:
+        BenchError: E-NOT-COMPARABLE if suite, limit, protocol or images differ.
+    """
+    for what in ("suite", "limit", "protocol", "data"):
+        one, other = getattr(first, what), getattr(second, what)
+        if one != other:
+            raise BenchError(
+                "E-NOT-COMPARABLE",
+                f"{first.run_id} and {second.run_id}: {what} differs ({one} and {other}); only "
+                "runs of the same suite, limit, protocol and images can be compared",
+            )
+    keys = [*CONDITIONS, "metric"]
+    frames = [
+        pd.DataFrame([{key: getattr(s, key) for key in keys} | {name: s.value} for s in run.scores])
+        for name, run in (("first", first), ("second", second))
+    ]
+    both = frames[0].merge(frames[1], on=keys, how="outer", sort=False)
+    both["difference"] = both["second"] - both["first"]
+    both["better"] = [
+        _better(metric, difference)
+        for metric, difference in zip(both["metric"], both["difference"], strict=True)
+    ]
+    return both
+
+
+def _better(metric: str, difference: float) -> str:
+    up = METRICS[metric].higher_is_better
+    if up is None or pd.isna(difference):
+        return ""
+    if difference == 0:
+        return "equal"
+    return "second" if (difference > 0) == up else "first"

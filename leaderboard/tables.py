@@ -1,0 +1,66 @@
+"""Frames for the page: DataFrame in, DataFrame out. No widgets, no torch."""
+
+import pandas as pd
+
+from bench.protocol import METRICS
+from bench.ranking import GROUP, HEADLINE, higher_is_better, rank, relative
+
+WHO = ["rank", "slug", "pruner", "sparsity", "architecture", "seed"]
+KIND = ["rank", "pruner", "sparsity", "seeds", "architecture", "recipe"]
+MEANINGS = {
+    "accuracy": "on the clean test set",
+    "fgsm_linf": "under FGSM L∞, ε = 8/255",
+    "fgsm_l2": "under FGSM L2, ε = 8/255",
+    "fgsm_l2_half": "under FGSM L2, ε = 0.5",
+    "shift": "mean over all corruptions and severities",
+    "shift_15": "mean over the 15 corruptions of RobustBench",
+    "shift_auroc": "shifted against clean by MSP, mean over all corruptions and severities",
+    "ood_msp": "outlier sets against clean by MSP, mean over the sets measured",
+    "ood_gradnorm": "outlier sets against clean by GradNorm, mean over the sets measured",
+    "out_of_domain_msp": "an outlier set × 255 against clean by MSP",
+}
+
+
+def groups(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of `bench.ranking.summary` by comparable group, each under a readable name."""
+    named: dict[str, pd.DataFrame] = {}
+    for _, rows in table.groupby(GROUP, dropna=False, sort=True):
+        first = rows.iloc[0]
+        images = "all images" if pd.isna(first["limit"]) else f"first {first['limit']:g} images"
+        name = f"{first['suite']} · {images} · protocol {first['version']} {first['preset']}"
+        if name in named:  # other constants or other images under the same names
+            name += f" · {first['protocol'][:6]} · {len(named) + 1}"
+        named[name] = rows
+    return named
+
+
+def ranking_table(rows: pd.DataFrame, by: str, *, to_dense: bool) -> pd.DataFrame:
+    """What the page shows of a group.
+
+    Args:
+        rows: One group of `bench.ranking.summary`.
+        by: Headline column that ranks.
+        to_dense: Ratios to the same-seed dense run, averaged over seeds, instead of runs.
+
+    Returns:
+        Rank, who, the headline columns (with their deviations for ratios), reasons of missing
+        values; columns without any value are left out.
+    """
+    if to_dense:
+        table = rank(relative(rows), by)
+        numbers = [name for column in HEADLINE for name in (column, f"{column}_std")]
+        columns = [*KIND, *numbers]
+    else:
+        table = rank(rows, by)
+        columns = [*WHO, *HEADLINE, "missing", "flags"]
+    filled = table[columns].dropna(axis="columns", how="all")
+    return filled.loc[:, [c for c in filled if not (filled[c].astype(str) == "").all()]]
+
+
+def explained(column: str) -> str:
+    """Help text of a headline column, with the end that is better."""
+    better = {True: "Higher is better.", False: "Lower is better.", None: ""}
+    metric = METRICS[HEADLINE[column][0]]
+    return f"{metric.meaning}; {MEANINGS.get(column, '')}".rstrip("; ") + (
+        f". {better[higher_is_better(column)]}"
+    )
