@@ -50,7 +50,7 @@ def test_a_corruption_changes_pixels_but_neither_shape_nor_type(name: str, sever
     changed = corrupt(images, name, severity, seed=0)
     assert (changed.shape, changed.dtype) == (images.shape, torch.uint8)
     assert torch.equal(images, kept)
-    assert (changed != images).flatten(1).any(1).sum() >= 5  # one patch is even sky
+    assert (changed != images).flatten(1).any(1).sum() >= 4  # there is even sky
 
 
 @pytest.mark.parametrize("name", GREY)
