@@ -73,26 +73,27 @@ def frost(images: Tensor, weights: tuple[float, float], counter: Counter) -> Ten
 
 @cache
 def frost_textures() -> Tensor:
-    """(TEXTURES, FROST, FROST, 3) float32 in [0, 1]: bluish needles over a cloudy film.
+    """(TEXTURES, FROST, FROST, 3) float32 in [0, 1]: ice flowers on a cloudy film.
 
-    Needles run along the borders between the cells of random points (where the nearest and the
-    second nearest are equally far); all levels are rounded to 8 bits.
+    Flowers have six arms, as ice crystals grow, and some pixels of an arm have smaller arms of
+    the same directions; all levels are rounded to 8 bits.
     """
     counter = Counter.of(0, "ice", 0, TEXTURES)
-    points = counter.uniform(60, 2).double() * FROST
-    place = torch.arange(FROST, dtype=torch.float64)
-    gaps = []
-    for axis in (0, 1):
-        gap = (place[None, None, :] - points[:, :, axis, None]).abs()
-        gaps.append(torch.minimum(gap, FROST - gap))
-    distance = (gaps[0][:, :, :, None].square() + gaps[1][:, :, None, :].square()).sqrt()
-    nearest = distance.sort(1).values[:, :2]
-    needles = torch.exp(-(nearest[:, 1] - nearest[:, 0]) / 1.5)
-    cloud = fractal(counter.stream(1), 128, 2.2)[:, 0, :FROST, :FROST].double()
-    fine = fractal(counter.stream(2), 128, 1.3)[:, 0, :FROST, :FROST].double()
-    light = 0.15 + 0.45 * cloud * fine + 0.55 * needles * (0.3 + 0.7 * cloud) + 0.1 * fine
-    tint = torch.tensor([0.82, 0.93, 1.0], dtype=torch.float64)
-    return ((light[..., None] * tint).clamp(0, 1) * 255).round().float() / 255
+    germs = counter.uniform(2, 1, FROST, FROST)
+    turn = counter.stream(1).uniform(1)[:, 0].double() * 60
+    arms = _arms((germs[:, 0] < 0.004).float(), 12, 7, turn)
+    twigs = _arms(arms * (germs[:, 1] < 0.3), 5, 2, turn)
+    cloud = fractal(counter.stream(2), 128, 2.2)[:, :, :FROST, :FROST]
+    light = 0.12 + 0.4 * cloud + (arms + twigs) * (0.2 + 0.5 * cloud)
+    tint = torch.tensor([0.82, 0.93, 1.0]).view(1, 3, 1, 1)
+    return ((light * tint).clamp(0, 1) * 255).round().permute(0, 2, 3, 1) / 255
+
+
+def _arms(germs: Tensor, radius: int, sigma: float, turn: Tensor) -> Tensor:
+    """Needles from every germ in six directions, 1 where they start."""
+    needles = [motion_blur(germs, radius, sigma, turn + 60 * arm) for arm in range(6)]
+    brightest = torch.stack(needles).amax(0)
+    return (brightest / brightest.amax()).sqrt()
 
 
 def fog(images: Tensor, mist: tuple[float, float], counter: Counter) -> Tensor:
