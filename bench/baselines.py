@@ -161,7 +161,8 @@ def _pruner_named(name: str) -> Pruner:
 
 
 def _training_data(plan: Plan, progress: Progress) -> TrainingSet:
-    images = training_set(plan.suite, root=plan.root, progress=progress)
+    limit = recipe_named(plan.recipe_name).images
+    images = training_set(plan.suite, root=plan.root, limit=limit, progress=progress)
     return TrainingSet.on(choose_device(plan.device), images)
 
 

@@ -27,6 +27,7 @@ class Recipe:
         weight_decay: Added to the gradient (L2), for all parameters.
         clip: Largest norm of the gradient.
         augment: Random crops from 4 pixels of zero padding, and horizontal flips.
+        images: Only the first so many training images; None for all.
     """
 
     epochs: int
@@ -35,13 +36,14 @@ class Recipe:
     weight_decay: float = 5e-5
     clip: float = 10.0
     augment: bool = False
+    images: int | None = None
 
 
 RECIPES: Mapping[str, Recipe] = {
     "paper-30": Recipe(epochs=30),
     "paper-50": Recipe(epochs=50, augment=True),
     "short-10": Recipe(epochs=10),
-    "short-3-augmented": Recipe(epochs=3, augment=True),
+    "tiny-4-of-10000": Recipe(epochs=4, batch_size=128, images=10_000),
     "digits-20": Recipe(epochs=20, batch_size=64),
 }
 LONG = ("resnet18", "resnet18-relu", "alexnet", "conv6")  # 50 epochs in the paper, LeNet5 30

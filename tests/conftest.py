@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.baselines import Plan, train_dense
+
 
 def skip_or_fail(reason: str) -> None:
     """Skip for want of data, browser or server; fail where the environment promised them."""
@@ -19,3 +21,15 @@ def data_root() -> Path:
     if not root or not Path(root).is_dir():
         skip_or_fail("$BENCH_DATA names no folder with the real data sets")
     return Path(str(root)).resolve()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests fill a cache of their own, unless the environment names one."""
+    os.environ.setdefault("BENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Submission folder of a LeNet5 trained on the embedded digits."""
+    return train_dense(Plan("digits"), tmp_path_factory.mktemp("dense") / "dense")

@@ -60,7 +60,6 @@ def test_a_zero_gradient_moves_nothing():
         assert torch.equal(step(images, torch.zeros_like(images), EPSILON), images)
 
 
-@pytest.mark.filterwarnings("ignore:.*scipy.ndimage.filters.*:DeprecationWarning")
 @pytest.mark.parametrize(
     ("name", "oracle", "epsilon"),
     [

@@ -39,7 +39,7 @@ def test_snip_is_the_finite_difference_of_the_loss_under_a_gate(batches):
     found = saliency.snip(network, data)["1.weight"]
     weight, step = network[1].weight, 1e-5
     for index in [(0, 0), (3, 7), (5, 15)]:
-        original = float(weight[index])
+        original = weight[index].item()
         losses = []
         for gate in (1 + step, 1 - step):
             with torch.no_grad():

@@ -11,6 +11,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 from scipy.io import savemat
 
+from bench.data.sets import SETS
+from bench.data.sources import find
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
 
 def idx_bytes(array: np.ndarray) -> bytes:
     sizes = b"".join(struct.pack(">i", side) for side in array.shape)
@@ -96,3 +101,11 @@ def write_svhn(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
         },
         do_compression=True,
     )
+
+
+def read(root: Path, name: str, split: str = "test", n: int | None = None) -> Arrays:
+    """Images and labels of a split, in the size that the set is published with."""
+    source = find(name, split, root)
+    assert source is not None
+    opened = source.opened
+    return opened.read(n or opened.count(), SETS[name].shape, lambda done: None)

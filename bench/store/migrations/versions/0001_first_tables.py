@@ -18,6 +18,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_run_suite", "run", ["suite"])
     op.create_index("ix_run_protocol_sha256", "run", ["protocol_sha256"])
+    _create_score()
+    op.create_table(
+        "outcome",
+        sa.Column("run_id", sa.String(16), sa.ForeignKey("run.run_id"), primary_key=True),
+        sa.Column("key", sa.String(128), primary_key=True),
+        sa.Column("n", sa.Integer, nullable=False),
+        sa.Column("content", sa.LargeBinary, nullable=False),
+    )
+
+
+def _create_score() -> None:
     op.create_table(
         "score",
         sa.Column("run_id", sa.String(16), sa.ForeignKey("run.run_id"), primary_key=True),
@@ -42,11 +53,4 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("abs(value) < 1e308", name="ck_score_finite_value"),
         sa.CheckConstraint("n >= 0", name="ck_score_counted"),
-    )
-    op.create_table(
-        "outcome",
-        sa.Column("run_id", sa.String(16), sa.ForeignKey("run.run_id"), primary_key=True),
-        sa.Column("key", sa.String(128), primary_key=True),
-        sa.Column("n", sa.Integer, nullable=False),
-        sa.Column("content", sa.LargeBinary, nullable=False),
     )
