@@ -40,7 +40,7 @@ def jpeg_compression(images: Tensor, quality: int, _: Counter) -> Tensor:
         images: (N, 3, H, W) float32 in [0, 1], on 8-bit levels; H and W even.
         quality: 1 to 100.
     """
-    height, width = images.shape[2:]
+    width = images.shape[3]
     red, green, blue = (images.double() * 255).round().unbind(1)
     luma = (0.299 * red + 0.587 * green + 0.114 * blue).round()
     chroma = [
@@ -48,8 +48,8 @@ def jpeg_compression(images: Tensor, quality: int, _: Counter) -> Tensor:
         (0.5 * red - 0.418687589 * green - 0.081312411 * blue + 128).round(),
     ]
     luma = _coded(luma, _table(LUMINANCE, quality))
-    cb, cr = (_upsampled(_coded(_halved(c), _table(CHROMINANCE, quality))) - 128 for c in chroma)
-    cb, cr = cb[:, :height, :width], cr[:, :height, :width]
+    coded = (_coded(_halved(c), _table(CHROMINANCE, quality)) for c in chroma)
+    cb, cr = (_upsampled(c[:, :, : width // 2]) - 128 for c in coded)
     pixels = torch.stack(
         [luma + 1.402 * cr, luma - 0.344136286 * cb - 0.714136286 * cr, luma + 1.772 * cb], 1
     )
@@ -77,15 +77,21 @@ def _coded(plane: Tensor, divisors: Tensor) -> Tensor:
     padded = pad(plane, (0, -width % 8, 0, -height % 8), mode="replicate")
     rows, columns = padded.shape[1] // 8, padded.shape[2] // 8
     blocks = padded.view(count, rows, 8, columns, 8).transpose(2, 3) - 128
-    ratio = _cosines() @ blocks @ _cosines().T / divisors
-    # Halves away from zero: a tie must not hang on the last bit of a sum.
-    kept = torch.sign(ratio) * torch.floor(ratio.abs() + 0.5 + 1e-9) * divisors
+    # libjpeg's coefficients are whole eighths.
+    eighths = (_cosines() @ blocks @ _cosines().T * 8 + 1e-9).round()
+    ratio = eighths / (8 * divisors)
+    # Halves away from zero.
+    kept = torch.sign(ratio) * torch.floor(ratio.abs() + 0.5) * divisors
     back = (_cosines().T @ kept @ _cosines() + 128 + 1e-9).round().clamp(0, 255)
     return back.transpose(2, 3).reshape(count, rows * 8, columns * 8)[:, :height, :width]
 
 
 def _halved(plane: Tensor) -> Tensor:
-    """Means of 2×2 pixels; halves round down and up in turns along a row."""
+    """Means of 2×2 pixels; halves round down and up in turns along a row.
+
+    Rows are filled up to whole blocks before they are halved, columns (`_coded`) after.
+    """
+    plane = pad(plane, (0, -plane.shape[2] % 16, 0, 0), mode="replicate")
     total = plane[:, ::2, ::2] + plane[:, 1::2, ::2] + plane[:, ::2, 1::2] + plane[:, 1::2, 1::2]
     bias = torch.arange(total.shape[2], dtype=torch.float64) % 2 + 1
     return torch.floor((total + bias) / 4)

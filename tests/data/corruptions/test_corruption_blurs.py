@@ -75,13 +75,13 @@ def zoomed(image: np.ndarray, zoom: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("side", [28, 32])
-@pytest.mark.parametrize(("severity", "count"), [(1, 7), (2, 12), (3, 16), (4, 21), (5, 26)])
-def test_zoom_blur_is_the_mean_of_zooms_by_scipy(severity: int, count: int, side: int) -> None:
+@pytest.mark.parametrize(("severity", "end"), [*enumerate((1.06, 1.11, 1.16, 1.21, 1.26), 1)])
+def test_zoom_blur_is_the_mean_of_zooms_by_scipy(severity: int, end: float, side: int) -> None:
     images = patches(5, side)
     clean = images.numpy().reshape(-1, side, side) / 255
-    zooms = 1 + 0.01 * np.arange(count)
+    zooms = np.arange(1, end, 0.01)
     total = [image + sum(zoomed(image, zoom) for zoom in zooms) for image in clean]
-    expected = np.array(total).reshape(images.shape) / (count + 1)
+    expected = np.array(total).reshape(images.shape) / (len(zooms) + 1)
     assert distance(corrupt(images, "zoom_blur", severity, seed=0), expected) <= EXACT
 
 
@@ -184,7 +184,8 @@ def test_jpeg_shows_what_pillow_shows_after_saving(severity: int, quality: int, 
         Image.fromarray(image).save(file, "JPEG", quality=quality)
         theirs.append(np.asarray(Image.open(file)))
     difference = np.abs(found.astype(int) - np.stack(theirs))
-    print("JPEG", side, severity, difference.mean(), (difference > 1).mean(), difference.max())
+    assert difference.mean() < 0.1
+    assert (difference > 1).mean() < 0.02  # where a coefficient lies halfway between two levels
 
 
 def ramps(count: int) -> Tensor:
@@ -242,7 +243,7 @@ def test_elastic_reflects_what_lies_outside_about_the_edge_pixel() -> None:
     for image, source, ours in zip(images.numpy(), read, moved, strict=True):
         fit = np.linalg.lstsq(design, source[:2, 12:20, 12:20].reshape(2, -1).T)[0]
         columns, rows = (everywhere @ fit).transpose(2, 0, 1)
-        assert min(columns.min(), rows.min()) < -0.3  # else the test sees no border
+        assert min(columns.min(), rows.min()) < -0.3 or max(columns.max(), rows.max()) > 31.3
         for channel, seen in zip(image, ours, strict=True):
             wanted = ndimage.map_coordinates(channel, [rows, columns], order=1, mode="mirror")
             assert np.abs(seen - wanted).max() < 1e-3
