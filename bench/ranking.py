@@ -124,7 +124,8 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         means = picked.groupby("run_id")["value"].mean()
         means[broken["run_id"].unique()] = np.nan
         table[column] = means.reindex(runs.index).astype(float)
-        reasons = picked.groupby("run_id")["reason"].first().reindex(runs.index)
+        # in the alphabet, `declined` and `failed` stand before the reasons that are passed over
+        reasons = picked.groupby("run_id")["reason"].min().reindex(runs.index)
         gone = table[column].isna()
         missing[gone] += column + ": " + reasons[gone].fillna("not_run") + "; "
     table["missing"] = missing.str.removesuffix("; ")
@@ -134,6 +135,8 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
     """Mean and deviation over seeds of each number divided by the same-seed dense run's.
 
+    Of logarithms the difference is taken, which is the logarithm of the ratio.
+
     Args:
         table: What `summary` returns; rows of several groups may be in it and are not mixed.
         columns: Of `HEADLINE`; None for all.
@@ -141,24 +144,27 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
     Returns:
         One row for each group, architecture, recipe, pruner, moment, scope, structure and
         declared sparsity, with `seeds` (count), `sparsity` (mean of the measured), and for each
-        column `NAME` (mean ratio) and `NAME_std` (sample deviation, NaN for one seed). Runs
-        without a dense run of their seed are left out.
+        column `NAME` (mean ratio; NaN if one of the seeds has none) and `NAME_std` (sample
+        deviation, NaN for one seed). Runs without a dense run of their seed are left out, and
+        so are runs that declare no seed.
     """
     names = columns or list(HEADLINE)
     family = [*GROUP, "architecture", "recipe"]
-    dense = table[table["pruner"] == "dense"].drop_duplicates([*family, "seed"])
-    paired = table.merge(
+    seeded = table.dropna(subset=["seed"])
+    dense = seeded[seeded["pruner"] == "dense"].drop_duplicates([*family, "seed"])
+    paired = seeded.merge(
         dense[[*family, "seed", *names]], on=[*family, "seed"], suffixes=("", "_dense")
     )
     for name in names:
         base = paired[f"{name}_dense"]
-        paired[name] = paired[name] / base.where(base != 0)
+        logarithm = METRICS[HEADLINE[name][0]].unit == "log10"
+        paired[name] = paired[name] - base if logarithm else paired[name] / base.where(base != 0)
     kind = [*family, "pruner", "moment", "scope", "structure", "declared_sparsity"]
     grouped = paired.groupby(kind, dropna=False, sort=True)
     result = grouped.agg(seeds=("seed", "nunique"), sparsity=("sparsity", "mean"))
     for name in names:
-        result[name] = grouped[name].mean()
-        result[f"{name}_std"] = grouped[name].std(ddof=1)
+        result[name] = grouped[name].mean(skipna=False)
+        result[f"{name}_std"] = grouped[name].std(ddof=1, skipna=False)
     return result.reset_index()
 
 
@@ -206,7 +212,11 @@ def compare(first: Run, second: Run) -> pd.DataFrame:
             )
     keys = [*CONDITIONS, "metric"]
     frames = [
-        pd.DataFrame([{key: getattr(s, key) for key in keys} | {name: s.value} for s in run.scores])
+        pd.DataFrame(
+            [[*(getattr(score, key) for key in keys), score.value] for score in run.scores],
+            columns=[*keys, name],
+            dtype=object,
+        ).astype({name: float})
         for name, run in (("first", first), ("second", second))
     ]
     both = frames[0].merge(frames[1], on=keys, how="outer", sort=False)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable, Mapping
 
 import pandas as pd
@@ -33,10 +34,14 @@ def write(frame: pd.DataFrame, format: str) -> bytes:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    safe = frame.map(
-        lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-    )
+    safe = frame.map(lambda cell: _harmless(cell) if isinstance(cell, str) else cell)
     return safe.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _harmless(text: str) -> str:
+    """No formula, and no bare carriage return: pandas does not quote one, so it ends the row."""
+    quoted = f"'{text}" if text.startswith(FORMULA) else text
+    return re.sub(r"\r\n?", "\n", quoted)
 
 
 def _json(frame: pd.DataFrame) -> bytes:
@@ -54,7 +59,7 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 def _markdown(frame: pd.DataFrame) -> bytes:
     numeric = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
     lines = [list(frame.columns), ["---:" if number else "---" for number in numeric]]
-    lines += [[cell.replace("|", "\\|") for cell in row] for row in _texts(frame)]
+    lines += [[re.sub(r"([\\|])", r"\\\1", cell) for cell in row] for row in _texts(frame)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines).encode()
 
 
@@ -81,7 +86,8 @@ def _escaped(text: str) -> str:
 
 
 def _texts(frame: pd.DataFrame) -> list[list[str]]:
-    return [[cell_text(cell) for cell in row] for row in frame.itertuples(index=False)]
+    rows = frame.itertuples(index=False)
+    return [[" ".join(cell_text(cell).splitlines()) for cell in row] for row in rows]
 
 
 def cell_text(cell: object) -> str:

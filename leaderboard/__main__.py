@@ -1,6 +1,7 @@
 """Starts the page: `python -m leaderboard --store URL --port N`."""
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ def command(store: str, port: int, *, headless: bool = False) -> list[str]:
 def main() -> int:
     """Parses the options and serves until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m leaderboard")
-    parser.add_argument("--store", default="sqlite:///bench.db")
+    parser.add_argument("--store", default=os.environ.get("BENCH_STORE", "sqlite:///bench.db"))
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--headless", action="store_true", help="Do not open a browser.")
     given = parser.parse_args()

@@ -15,9 +15,8 @@ def sparsity_chart(table: pd.DataFrame, column: str) -> alt.LayerChart | alt.Fac
             and the column.
         column: Headline column.
     """
-    rows = table.dropna(subset=[column, "sparsity"]).assign(
-        pruner=table["pruner"].fillna("not declared")
-    )
+    named = table.assign(pruner=table["pruner"].fillna("not declared"))
+    rows = named.dropna(subset=[column, "sparsity"])
     dense = rows[rows["pruner"] == "dense"]
     pruned = rows[rows["pruner"] != "dense"]
     y = alt.Y(f"{column}:Q", title=column, scale=alt.Scale(zero=False))

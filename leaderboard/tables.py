@@ -44,7 +44,7 @@ def ranking_table(rows: pd.DataFrame, by: str, *, to_dense: bool) -> pd.DataFram
 
     Returns:
         Rank, who, the headline columns (with their deviations for ratios), reasons of missing
-        values; columns without any value are left out.
+        values; columns without any value are left out, but for those that the chart needs.
     """
     if to_dense:
         table = rank(relative(rows), by)
@@ -53,8 +53,8 @@ def ranking_table(rows: pd.DataFrame, by: str, *, to_dense: bool) -> pd.DataFram
     else:
         table = rank(rows, by)
         columns = [*WHO, *HEADLINE, "missing", "flags"]
-    filled = table[columns].dropna(axis="columns", how="all")
-    return filled.loc[:, [c for c in filled if not (filled[c].astype(str) == "").all()]]
+    empty = table[columns].isna().all() | (table[columns].astype(str) == "").all()
+    return table[[c for c in columns if c in ("rank", "pruner", "sparsity", by) or not empty[c]]]
 
 
 def explained(column: str) -> str:

@@ -62,9 +62,11 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
     Raises:
         BenchError: E-NO-STORE if it cannot be opened, E-STORE-SCHEMA if a newer program wrote it.
     """
+    shown = url
     try:
         place = make_url(url)
-        _check_place(url, place, readonly)
+        shown = str(place)  # SQLAlchemy hides the password
+        _check_place(shown, place, readonly)
         engine = sa.create_engine(place, poolclass=NullPool)
         if place.get_backend_name() == "sqlite":
             _settle_sqlite(engine, readonly)
@@ -73,20 +75,20 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
         reason = str(error).splitlines()[0]
         raise BenchError(
             "E-NO-STORE",
-            f"{url}: cannot be opened as a store ({reason}); expected a URL such as "
+            f"{shown}: cannot be opened as a store ({reason}); expected a URL such as "
             "sqlite:///bench.db",
         ) from error
     return Store(engine)
 
 
-def _check_place(url: str, place: URL, readonly: bool) -> None:
+def _check_place(shown: str, place: URL, readonly: bool) -> None:
     if place.get_backend_name() != "sqlite" or place.database in (None, "", ":memory:"):
         return
     path = Path(str(place.database))
     if readonly and not path.is_file():
-        raise BenchError("E-NO-STORE", f"{url}: no such file; `bench evaluate` makes one")
+        raise BenchError("E-NO-STORE", f"{shown}: no such file; `bench evaluate` makes one")
     if not path.parent.is_dir():
-        raise BenchError("E-NO-STORE", f"{url}: there is no folder {path.parent}")
+        raise BenchError("E-NO-STORE", f"{shown}: there is no folder {path.parent}")
 
 
 def _settle_sqlite(engine: Engine, readonly: bool) -> None:
@@ -119,6 +121,11 @@ def _bring_up_to_date(engine: Engine, readonly: bool) -> None:
                 "E-STORE-SCHEMA",
                 f"{engine.url}: has schema {present}, this program knows {known}; "
                 "use the program that wrote it, or a newer one",
+            )
+        if present is None and readonly:
+            raise BenchError(
+                "E-NO-STORE",
+                f"{engine.url}: a database without a store's tables; `bench evaluate` adds them",
             )
         if present != known[0] and not readonly:
             config.attributes["connection"] = connection

@@ -131,6 +131,13 @@ def test_a_url_that_is_no_store_says_what_one_looks_like(bad):
         open_store(bad)
 
 
+def test_a_refusal_never_shows_the_password():
+    with pytest.raises(BenchError, match="E-NO-STORE") as caught:
+        open_store("postgresql+psycopg://me:secret@127.0.0.1:1/bench")
+    assert "secret" not in str(caught.value)
+    assert "me:***@" in str(caught.value)
+
+
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
     path = tmp_path / "thesis.tex"
     path.write_text("years of work" * 100)

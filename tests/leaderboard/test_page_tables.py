@@ -1,0 +1,97 @@
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from bench.protocol import METRICS, PROTOCOLS
+from bench.ranking import HEADLINE, summary
+from bench.store import open_store, save_run, score_frame
+from leaderboard.tables import explained, groups, ranking_table
+from tests.factories import on_other_data, some_run
+
+PLACES = {
+    "digits · all images · protocol 1 standard": lambda run: run,
+    "digits · first 100 images · protocol 1 standard": lambda run: replace(run, limit=100),
+    "digits · first 60000 images · protocol 1 standard": lambda run: replace(run, limit=60000),
+    "digits · all images · protocol 1 authors": lambda run: replace(
+        run, protocol=PROTOCOLS["authors"].id
+    ),
+    "mnist · all images · protocol 1 standard": lambda run: replace(run, suite="mnist"),
+}
+
+
+@pytest.fixture
+def runs_of(tmp_path):
+    def runs_of(*runs):
+        with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
+            for run in runs:
+                assert save_run(store, run)
+            return summary(score_frame(store))
+
+    return runs_of
+
+
+def test_each_group_has_the_name_that_a_reader_expects_and_its_own_runs(runs_of):
+    placed = {
+        name: {place(some_run(seed=seed)).run_id for seed in (1, 2)}
+        for name, place in PLACES.items()
+    }
+    runs = [place(some_run(seed=seed)) for place in PLACES.values() for seed in (1, 2)]
+    assert {name: set(rows.index) for name, rows in groups(runs_of(*runs)).items()} == placed
+
+
+def test_groups_that_look_the_same_have_names_of_their_own(runs_of):
+    run = some_run()
+    other_constants = replace(run, protocol=replace(run.protocol, sha256="0123456789" * 6))
+    named = groups(runs_of(run, on_other_data(run), other_constants))
+    assert sorted(len(rows) for rows in named.values()) == [1, 1, 1]
+    assert all(name.startswith("digits · all images · protocol 1 standard") for name in named)
+
+
+def test_a_table_has_who_then_numbers_then_what_is_missing(runs_of):
+    runs = runs_of(replace(some_run(), flags=("a-flag",)))
+    columns = list(ranking_table(runs, "accuracy", to_dense=False))
+    assert columns[:6] == ["rank", "slug", "pruner", "sparsity", "architecture", "seed"]
+    assert columns[-2:] == ["missing", "flags"]
+    assert [c for c in HEADLINE if c in columns] == columns[6:-2]
+
+
+def test_columns_without_a_value_are_left_out_but_for_those_of_the_chart(runs_of):
+    run = some_run(scores=[])
+    unknown = replace(run.submission, pruner=None, measured_sparsity=None, seed=None)
+    table = ranking_table(runs_of(replace(run, submission=unknown)), "ece", to_dense=False)
+    assert list(table) == ["rank", "slug", "pruner", "sparsity", "architecture", "ece", "missing"]
+    assert table[["rank", "pruner", "sparsity", "ece"]].isna().all(axis=None)
+
+
+def test_a_table_of_ratios_has_deviations_beside_the_means(runs_of):
+    dense = [some_run(seed=1, accuracy=0.8), some_run(seed=2, accuracy=0.4)]
+    snip = [some_run(pruner="snip", sparsity=0.9, seed=seed, accuracy=0.4) for seed in (1, 2)]
+    table = ranking_table(runs_of(*dense, *snip), "size_bytes", to_dense=True)
+    columns = list(table)
+    assert columns[:6] == ["rank", "pruner", "sparsity", "seeds", "architecture", "recipe"]
+    assert columns[6:8] == ["accuracy", "accuracy_std"]
+    assert table["rank"].tolist() == [1, 1]
+    snip_row = table.set_index("pruner").loc["snip"]
+    assert snip_row["accuracy"] == pytest.approx(0.75)
+    assert snip_row["accuracy_std"] == pytest.approx(0.5 / 2**0.5)
+
+
+def test_ratios_without_dense_are_an_empty_table(runs_of):
+    table = ranking_table(runs_of(some_run(pruner="snip", sparsity=0.9)), "nll", to_dense=True)
+    assert isinstance(table, pd.DataFrame)
+    assert table.empty
+
+
+@pytest.mark.parametrize("column", HEADLINE)
+def test_every_headline_number_is_explained_in_sentences(column):
+    metric = METRICS[HEADLINE[column][0]]
+    text = explained(column)
+    assert text.startswith(metric.meaning)
+    assert text.endswith("Higher is better." if metric.higher_is_better else "Lower is better.")
+    assert ";." not in text
+    assert ".." not in text
+
+
+def test_no_two_headline_numbers_have_the_same_explanation():
+    assert len({explained(column) for column in HEADLINE}) == len(HEADLINE)

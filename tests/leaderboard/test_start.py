@@ -1,0 +1,81 @@
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from leaderboard import __main__ as start
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The command lines that would have been run."""
+    commands: list[list[str]] = []
+
+    def run(command, check):
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 3)
+
+    monkeypatch.setattr(start.subprocess, "run", run)
+    return commands
+
+
+def test_the_page_is_served_on_this_machine_alone_and_reports_to_nobody():
+    command = start.command("sqlite:///x.db", 8502)
+    assert command[:4] == [sys.executable, "-m", "streamlit", "run"]
+    assert {
+        "--server.address=127.0.0.1",
+        "--server.port=8502",
+        "--server.headless=false",
+        "--browser.gatherUsageStats=false",
+    } <= set(command)
+    assert Path(command[-3]).is_file()
+    assert command[-2:] == ["--", "sqlite:///x.db"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "store"),
+    [
+        (["--store", "sqlite:///a.db"], "sqlite:///b.db", "sqlite:///a.db"),
+        ([], "sqlite:///b.db", "sqlite:///b.db"),
+        ([], None, "sqlite:///bench.db"),
+    ],
+)
+def test_the_store_is_named_by_option_then_environment_then_default(
+    monkeypatch, started, arguments, environment, store
+):
+    monkeypatch.delenv("BENCH_STORE", raising=False)
+    if environment:
+        monkeypatch.setenv("BENCH_STORE", environment)
+    monkeypatch.setattr("sys.argv", ["leaderboard", *arguments, "--port", "8600", "--headless"])
+    assert start.main() == 3
+    assert started == [start.command(store, 8600, headless=True)]
+
+
+@pytest.mark.slow
+def test_the_server_takes_every_setting_and_answers(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = start.command(f"sqlite:///{tmp_path / 'bench.db'}", port, headless=True)
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert health(server, port) == "ok"
+    finally:
+        server.terminate()
+        said = server.communicate()[0]
+    assert "not a valid config option" not in said
+
+
+def health(server: subprocess.Popen, port: int) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health") as answer:
+                return answer.read().decode()
+        except OSError:
+            time.sleep(0.1)
+    return "no answer"
