@@ -1,5 +1,6 @@
 """Blur: lens, ground glass, motion, zoom, Gaussian. Lengths are pixels, whatever the image size."""
 
+import itertools
 import math
 from functools import cache
 
@@ -16,6 +17,8 @@ from bench.data.corruptions.sampling import (
     motion_blur,
     settled,
 )
+
+TILE = 8  # side of the pieces in which zooms are added up
 
 
 def gaussian_blur(images: Tensor, sigma: float, _: Counter) -> Tensor:
@@ -68,8 +71,33 @@ def motion_smear(images: Tensor, smear: tuple[int, float], counter: Counter) -> 
 
 def zoom_blur(images: Tensor, furthest: float, _: Counter) -> Tensor:
     """Mean of the image and its zooms from 1 to the furthest in steps of 0.01."""
-    operator = zoom_operator(images.shape[-1], furthest)
-    return settled(levels(images).flatten(2) @ operator.T).view_as(images)
+    size = images.shape[-1]
+    clean, total = levels(images), torch.empty(images.shape, dtype=torch.float64)
+    for rows, columns, *reads, operator in zoom_tiles(size, furthest):
+        tile = clean[:, :, reads[0], reads[1]].flatten(2) @ operator
+        total[:, :, rows, columns] = tile.unflatten(2, (-1, columns.stop - columns.start))
+    return settled(total)
+
+
+@cache
+def zoom_tiles(size: int, furthest: float) -> list[tuple[slice, slice, slice, slice, Tensor]]:
+    """The zoom by tiles of the result, which read few pixels each.
+
+    Returns:
+        Rows and columns of a tile, rows and columns it reads, (read pixels, pixels of the tile).
+    """
+    whole = zoom_operator(size, furthest).view(size, size, size, size)
+    tiles = []
+    for top, left in itertools.product(range(0, size, TILE), repeat=2):
+        rows, columns = (slice(at, min(at + TILE, size)) for at in (top, left))
+        part = whole[rows, columns]
+        down, right = (
+            slice(int(found.min()), int(found.max()) + 1)
+            for found in part.flatten(0, 1).sum(0).nonzero().unbind(1)
+        )
+        operator = part[:, :, down, right].flatten(0, 1).flatten(1).T.contiguous()
+        tiles.append((rows, columns, down, right, operator))
+    return tiles
 
 
 @cache

@@ -84,13 +84,14 @@ def _affine(counter: Counter, size: int, corner: float) -> tuple[Tensor, Tensor]
     new = old + (counter.uniform(3, 2).double() * 2 - 1) * corner
     grid = torch.arange(size, dtype=torch.float64)
     origin = new[:, 2, :, None, None]
-    right, down = (grid - origin[:, 0]).expand(-1, size, size), (grid[:, None] - origin[:, 1])
+    right, down = grid - origin[:, 0], grid[:, None] - origin[:, 1]
     one, two = (new[:, 0] - new[:, 2])[..., None, None], (new[:, 1] - new[:, 2])[..., None, None]
     area = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
-    along = (right * two[:, 1] - down * two[:, 0]) / area
-    across = (one[:, 0] * down - one[:, 1] * right) / area
-    columns = old[2, 0] + along * (old[0, 0] - old[2, 0]) + across * (old[1, 0] - old[2, 0])
-    rows = old[2, 1] + along * (old[0, 1] - old[2, 1]) + across * (old[1, 1] - old[2, 1])
+    along = (right * two[:, 1] - down * two[:, 0]).div_(area)
+    across = (one[:, 0] * down - one[:, 1] * right).div_(area)
+    long, short = old[0] - old[2], old[1] - old[2]
+    columns = (along * long[0]).add_(old[2, 0]).add_(across * short[0])
+    rows = (along * long[1]).add_(old[2, 1]).add_(across * short[1])
     return rows, columns
 
 

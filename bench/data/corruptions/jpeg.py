@@ -41,7 +41,7 @@ def jpeg_compression(images: Tensor, quality: int, _: Counter) -> Tensor:
         quality: 1 to 100.
     """
     width = images.shape[3]
-    red, green, blue = (images.double() * 255).round().unbind(1)
+    red, green, blue = images.double().mul_(255).round_().unbind(1)
     luma = (0.299 * red + 0.587 * green + 0.114 * blue).round()
     chroma = [
         (-0.168735892 * red - 0.331264108 * green + 0.5 * blue + 128).round(),
@@ -53,7 +53,7 @@ def jpeg_compression(images: Tensor, quality: int, _: Counter) -> Tensor:
     pixels = torch.stack(
         [luma + 1.402 * cr, luma - 0.344136286 * cb - 0.714136286 * cr, luma + 1.772 * cb], 1
     )
-    return pixels.round().clamp(0, 255).float() / 255
+    return pixels.round_().clamp_(0, 255).float().div_(255)
 
 
 def _table(base: tuple[tuple[int, ...], ...], quality: int) -> Tensor:
@@ -78,11 +78,11 @@ def _coded(plane: Tensor, divisors: Tensor) -> Tensor:
     rows, columns = padded.shape[1] // 8, padded.shape[2] // 8
     blocks = padded.view(count, rows, 8, columns, 8).transpose(2, 3) - 128
     # libjpeg's coefficients are whole eighths.
-    eighths = (_cosines() @ blocks @ _cosines().T * 8 + 1e-9).round()
-    ratio = eighths / (8 * divisors)
+    eighths = (_cosines() @ blocks @ _cosines().T).mul_(8).add_(1e-9).round_()
+    ratio = eighths.div_(8 * divisors)
     # Halves away from zero.
-    kept = torch.sign(ratio) * torch.floor(ratio.abs() + 0.5) * divisors
-    back = (_cosines().T @ kept @ _cosines() + 128 + 1e-9).round().clamp(0, 255)
+    kept = torch.sign(ratio).mul_(ratio.abs_().add_(0.5).floor_()).mul_(divisors)
+    back = (_cosines().T @ kept @ _cosines()).add_(128).add_(1e-9).round_().clamp_(0, 255)
     return back.transpose(2, 3).reshape(count, rows * 8, columns * 8)[:, :height, :width]
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bench.data.corruptions.counters import Counter
+from bench.data.corruptions.counters import Counter, midpoints, normal_quantiles
 
 FEW = 10.0  # expected photons up to which the Poisson distribution is summed term by term
 TERMS = 34
@@ -27,10 +27,11 @@ def impulse_noise(images: Tensor, amount: float, counter: Counter) -> Tensor:
 
 def shot_noise(images: Tensor, photons: float, counter: Counter) -> Tensor:
     """Poisson(λx)/λ: λ is the number of photons of a white value."""
-    return poisson(images * photons, counter.uniform(*images.shape[1:])) / photons
+    cells = counter.cells(*images.shape[1:])
+    return poisson(images * photons, midpoints(cells), normal_quantiles(cells)) / photons
 
 
-def poisson(mean: Tensor, uniform: Tensor) -> Tensor:
+def poisson(mean: Tensor, uniform: Tensor, normal: Tensor | None = None) -> Tensor:
     """Quantiles of the Poisson distribution.
 
     Small means are summed term by term; above `FEW` the Cornish-Fisher expansion of third order
@@ -39,17 +40,30 @@ def poisson(mean: Tensor, uniform: Tensor) -> Tensor:
     Args:
         mean: Float32, at least 0.
         uniform: Float32 in (0, 1), same shape.
+        normal: The standard normal quantiles of `uniform`, where they are known.
 
     Returns:
         Float32 whole numbers.
     """
-    few = mean.clamp(max=FEW)
-    term = torch.exp(-few)
+    z = torch.special.ndtri(uniform) if normal is None else normal
+    root = mean.clamp(min=FEW).sqrt()
+    many = (root * z).add_(mean).add_((z * z).sub_(1).div_(6))
+    many.add_((z - z**3).div_(root.mul_(72)))
+    many = many.round_().clamp_(min=0).flatten()
+    few = (mean <= FEW).flatten().nonzero()[:, 0]
+    none = torch.exp(-mean.clamp(max=FEW))
+    many[few] = _summed(*(values.flatten()[few] for values in (mean, uniform, none)))
+    return many.view_as(mean)
+
+
+def _summed(mean: Tensor, uniform: Tensor, term: Tensor) -> Tensor:
+    """Quantiles of means up to `FEW` whose probability of no photon is `term`."""
     below, count = term.clone(), (uniform > term).float()
     for number in range(1, TERMS):
-        term.mul_(few).div_(number)
+        term.mul_(mean).div_(number)
         below.add_(term)
-        count.add_(uniform > below)
-    z, root = torch.special.ndtri(uniform), mean.clamp(min=FEW).sqrt()
-    many = mean + root * z + (z * z - 1) / 6 + (z - z**3) / (72 * root)
-    return torch.where(mean <= FEW, count, many.round().clamp(min=0))
+        above = uniform > below
+        if number % 4 == 0 and not above.any():
+            break
+        count.add_(above)
+    return count

@@ -98,10 +98,20 @@ def box_resize(size: int, target: int) -> Tensor:
 
 
 def mirrored(index: Tensor, size: int, *, edge: bool) -> Tensor:
-    """Indices outside [0, size) reflected back; `edge` repeats the edge pixel (d c b a | a b)."""
+    """Indices outside [0, size) reflected back; `edge` repeats the edge pixel (d c b a | a b).
+
+    Args:
+        index: Whole numbers of any type, below a million.
+        size: Of the image.
+        edge: Whether the edge pixel is repeated.
+
+    Returns:
+        Int64, same shape.
+    """
     period = 2 * size if edge else 2 * size - 2
-    index = index.remainder(period)
-    return torch.where(index < size, index, period - index - (1 if edge else 0))
+    index = index.float()
+    index = index - (index / period).floor_().mul_(period)
+    return torch.minimum(index, period - (1 if edge else 0) - index).long()
 
 
 def bilinear(images: Tensor, rows: Tensor, columns: Tensor, *, edge: bool) -> Tensor:
@@ -120,13 +130,15 @@ def bilinear(images: Tensor, rows: Tensor, columns: Tensor, *, edge: bool) -> Te
     flat = images.flatten(2)
     top, left = rows.floor(), columns.floor()
     down, right = (rows - top).float(), (columns - left).float()
+    top, left = top.float(), left.float()
+    row = [mirrored(top + lower, height, edge=edge).mul_(width) for lower in (0, 1)]
+    column = [mirrored(left + across, width, edge=edge) for across in (0, 1)]
+    weights = (1 - down, down), (1 - right, right)
     total = torch.zeros_like(flat)
     for lower, across in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        row = mirrored(top.long() + lower, height, edge=edge)
-        column = mirrored(left.long() + across, width, edge=edge)
-        weight = (down if lower else 1 - down) * (right if across else 1 - right)
-        index = (row * width + column).view(count, 1, -1).expand(-1, channels, -1)
-        total += flat.gather(2, index) * weight.view(count, 1, -1)
+        weight = weights[0][lower] * weights[1][across]
+        index = (row[lower] + column[across]).view(count, 1, -1).expand(-1, channels, -1)
+        total += flat.gather(2, index).mul_(weight.view(count, 1, -1))
     return total.view_as(images)
 
 
@@ -145,17 +157,14 @@ def motion_blur(images: Tensor, radius: int, sigma: float, degrees: Tensor) -> T
     count, channels, height, width = images.shape
     steps = 2 * radius + 1
     raw = [math.exp(-0.5 * (step / sigma) ** 2) for step in range(steps)]
-    weights = [weight / sum(raw) for weight in raw]
-    angle = torch.deg2rad(degrees)
-    rows, columns = torch.arange(height), torch.arange(width)
+    weights = [weight / sum(raw) for weight in raw if weight / sum(raw) >= 1e-6]
+    angle, taps = torch.deg2rad(degrees), torch.arange(len(weights))[:, None]
+    down = torch.ceil(taps * torch.sin(angle) - 0.5).long()[..., None]
+    right = torch.ceil(taps * torch.cos(angle) - 0.5).long()[..., None]
+    rows = (torch.arange(height) + down).clamp_(0, height - 1).mul_(width)
+    columns = (torch.arange(width) + right).clamp_(0, width - 1)
     flat, total = images.flatten(2), torch.zeros_like(images.flatten(2))
-    for step, weight in enumerate(weights):
-        if weight < 1e-6:
-            break
-        down = torch.ceil(step * torch.sin(angle) - 0.5).long()
-        right = torch.ceil(step * torch.cos(angle) - 0.5).long()
-        row = (rows + down[:, None]).clamp_(0, height - 1)
-        column = (columns + right[:, None]).clamp_(0, width - 1)
-        index = (row[:, :, None] * width + column[:, None, :]).view(count, 1, -1)
-        total += flat.gather(2, index.expand(-1, channels, -1)) * weight
+    for row, column, weight in zip(rows, columns, weights, strict=True):
+        index = (row[:, :, None] + column[:, None, :]).view(count, 1, -1)
+        total += flat.gather(2, index.expand(-1, channels, -1)).mul_(weight)
     return total.view_as(images)
