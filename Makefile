@@ -34,7 +34,7 @@ format: .venv/installed
 	$(BIN)/ruff format .
 
 docs: .venv/installed
-	$(BIN)/python -m tests.readme
+	$(BIN)/python -m ci.readme
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
