@@ -1,0 +1,141 @@
+"""The generated parts of the README, made from the code and the stored runs.
+
+`make docs` rewrites them in place; a test compares them.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from bench.data import SUITES
+from bench.errors import ERRORS
+from bench.models import ARCHITECTURES
+from bench.protocol import as_markdown
+from bench.ranking import rank, relative, summary
+from bench.records import Run, from_json
+from bench.store import open_store, save_run, score_frame
+from bench.tables import write
+from bench.training import RECIPES
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+COLUMNS = {
+    "accuracy": "accuracy",
+    "fgsm_linf": "FGSM L∞",
+    "shift": "shift",
+    "ood_msp": "OOD, MSP",
+    "ood_gradnorm": "OOD, GradNorm",
+    "brier": "Brier",
+    "lip_upper_log10": "log10 Lipschitz",
+}
+
+
+def shipped_runs() -> list[Run]:
+    """The runs of `submissions/*/run.json`."""
+    records = sorted(ROOT.glob("submissions/*/run.json"))
+    return [from_json(json.loads(path.read_text(encoding="utf-8"))) for path in records]
+
+
+def results() -> str:
+    """Shipped baselines relative to dense, and which protocol, machine and commit they are of."""
+    runs = shipped_runs()
+    with TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/runs.db") as store:
+        for run in runs:
+            save_run(store, run)
+        table = relative(summary(score_frame(store)))
+    return "\n\n".join(_group(rows, runs) for _, rows in table.groupby(["suite", "recipe"]))
+
+
+def _group(rows: pd.DataFrame, runs: list[Run]) -> str:
+    first = rows.iloc[0]
+    ranked = rank(rows, "fgsm_linf")
+    shown = ranked[["pruner", "moment", "sparsity"]].fillna("–")
+    shown["sparsity"] = [f"{sparsity:.3f}" for sparsity in ranked["sparsity"]]
+    for column, title in COLUMNS.items():
+        shown[title] = [f"{ratio:.3f}" for ratio in ranked[column]]
+    measured = [
+        run
+        for run in runs
+        if run.protocol.sha256 == first["protocol"]
+        and (run.suite, run.submission.recipe) == (first["suite"], first["recipe"])
+    ]
+    where = measured[0].environment
+    days = sorted(run.started[:10] for run in measured)
+    limit = first["limit"]
+    images = "all test images" if pd.isna(limit) else f"the first {limit:,.0f} images of each set"
+    title = (
+        f"`{first['architecture']}` on `{first['suite']}`, {images}, recipe `{first['recipe']}`, "
+        f"seeds: {int(rows['seeds'].max())}. Protocol {measured[0].protocol.version} "
+        f"`{first['protocol'][:12]}`, {days[-1]}, "
+        f"torch {where.torch.partition('+')[0]} on {where.cpu}, "
+        f"commit {(where.git_commit or 'unknown')[:12]}."
+    )
+    return f"{title}\n\n{write(shown, 'markdown').decode().strip()}"
+
+
+def suites() -> str:
+    """What each suite is made of."""
+    rows = [
+        (
+            f"`{name}`",
+            " × ".join(map(str, spec.shape)),
+            f"`{spec.reference}`",
+            ", ".join(spec.outliers),
+            f"{spec.out_of_domain} × 255",
+        )
+        for name, spec in SUITES.items()
+    ]
+    names = ("suite", "images", "reference net", "outliers", "out of domain")
+    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+
+
+def recipes() -> str:
+    """How baselines are trained."""
+    rows = [
+        (f"`{name}`", r.epochs, r.batch_size, r.images or "all", "yes" if r.augment else "no")
+        for name, r in RECIPES.items()
+    ]
+    names = ("recipe", "epochs", "batch", "training images", "crops and flips")
+    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+
+
+def architectures() -> str:
+    """The names of `--arch`."""
+    return ", ".join(f"`{name}`" for name in ARCHITECTURES) + ", `timm:NAME`, `robustbench:NAME`"
+
+
+def errors() -> str:
+    """The stable codes and what they mean."""
+    rows = [(f"`{code}`", meaning) for code, meaning in ERRORS.items()]
+    return write(pd.DataFrame(rows, columns=("code", "meaning")), "markdown").decode().strip()
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "results": results,
+    "metrics": as_markdown,
+    "suites": suites,
+    "architectures": architectures,
+    "recipes": recipes,
+    "errors": errors,
+}
+
+
+def generated(text: str) -> str:
+    """The text with everything between `<!-- NAME -->` and `<!-- /NAME -->` made anew."""
+    for name, make in PARTS.items():
+        marks = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
+        content = make()
+        text, count = re.subn(
+            marks, lambda found, new=content: found[1] + new + found[2], text, flags=re.DOTALL
+        )
+        if count != 1:
+            raise ValueError(f"README: got {count} parts named {name}, expected one")
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")

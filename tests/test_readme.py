@@ -1,0 +1,85 @@
+"""The README says what the program does: its tables, commands and snippets are checked."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from bench.cli import app
+from bench.records import from_json
+from bench.submissions.card import read_card
+from ci.readme import README, ROOT, generated, shipped_runs
+
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = dict.fromkeys(["sh", "python"], "")
+for language, block in re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL):
+    BLOCKS[language] += block
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for line in (*BLOCKS["sh"].splitlines(), *re.findall(r"`(bench [^`]+)`", TEXT))
+    if line.startswith("bench ")
+]
+
+
+def resolved(words):
+    """The command that words name, and the arguments left for it."""
+    command = get_command(app)
+    while hasattr(command, "commands"):
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
+def leaves(command, path=()):
+    for name, child in command.commands.items():
+        if hasattr(child, "commands"):
+            yield from leaves(child, (*path, name))
+        else:
+            yield " ".join((*path, name))
+
+
+def test_generated_parts_are_those_of_the_code_and_the_stored_runs():
+    assert generated(TEXT) == TEXT, "run `make docs`"
+
+
+@pytest.mark.parametrize("line", [c for c in COMMANDS if "--install-completion" not in c])
+def test_every_command_of_the_readme_is_one_the_program_takes(line):
+    command, words = resolved(shlex.split(line)[1:])
+    if words or " --" in line:  # a bare name in running text is no call
+        command.make_context(command.name, words, resilient_parsing=False)
+
+
+@pytest.mark.parametrize("name", sorted(leaves(get_command(app))))
+def test_every_command_of_the_program_stands_in_the_readme(name):
+    assert re.search(rf"\b{name}\b", TEXT)
+
+
+def test_every_target_of_make_that_it_names_is_there():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)", TEXT)) <= targets
+
+
+def test_every_file_it_links_to_is_there():
+    for link in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        assert (ROOT / link).is_file(), link
+
+
+def test_the_python_of_the_readme_runs_as_it_stands(dense, tmp_path):
+    shutil.copytree(dense, tmp_path / "demo" / "snip-0.9")
+    command = [sys.executable, "-c", BLOCKS["python"]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 0.9 < float(re.search(r"'accuracy': ([0-9.]+)", done.stdout)[1]) <= 1
+
+
+def test_every_shipped_run_stands_beside_the_card_of_its_submission():
+    assert shipped_runs()
+    for path in ROOT.glob("submissions/*/run.json"):
+        run, card = from_json(json.loads(path.read_text())), read_card(path.parent)
+        assert run.submission.slug == card[""]["slug"]
+        assert run.submission.weights_sha256 == card["model"]["sha256"]
+        assert "partial" not in run.flags
