@@ -1,13 +1,14 @@
 """Trains and prunes a baseline into a submission folder: the same door as outsiders use."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from bench import masks
 from bench.data import Progress, SuiteSpec, silent, suite_spec, training_set
@@ -15,11 +16,13 @@ from bench.environment import choose_device
 from bench.errors import BenchError
 from bench.models import Normalised, initialised
 from bench.pruners import PRUNERS, Pruner
+from bench.pruners.options import with_options
+from bench.saliency import Batch, Scoring
 from bench.submissions import LoadedSubmission, described, load_submission, pack
-from bench.training import TrainingSet, default_recipe, recipe_named, train
+from bench.training import TrainingSet, crop_and_flip, default_recipe, recipe_named, train
 
-SCORING_BATCHES = 5  # × 512 training images, as in the paper's code
 SCORING_BATCH_SIZE = 512
+STEPS, STEPS_RESNET = 5, 6  # of a schedule, as in the paper's code
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,19 @@ class Cut:
         pruner: Key of `PRUNERS`.
         sparsity: Share of the prunable weights, in [0, 1).
         scope: `global` or `local`; None for the pruner's own.
+        options: Option -> value as it is typed; see `bench.pruners.options`.
     """
 
     pruner: str
     sparsity: float
     scope: masks.Scope | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The pruner with its options but the moment, which the record has a field for."""
+        given = sorted(f"{k}={v}" for k, v in self.options.items() if k != "moment")
+        return " ".join([self.pruner, *given])
 
 
 def train_dense(plan: Plan, folder: Path, *, progress: Progress = silent) -> Path:
@@ -129,29 +140,51 @@ def prune(
         BenchError: If the plan or the cut names something unknown, or the parent or the data is
             missing.
     """
-    pruner, recipe = _pruner_named(cut.pruner), recipe_named(plan.recipe_name)
+    recipe = recipe_named(plan.recipe_name)
+    pruner, options = with_options(_pruner_named(cut.pruner), cut.options)
+    if cut.scope:
+        pruner = replace(pruner, scope=cut.scope)
     dense = _dense_parent(plan, cut, parent) if pruner.moment == "after" else None
     data = _training_data(plan, progress)
     model = dense.model.to(data.labels.device) if dense else _fresh(plan, data)
-    scores = pruner.saliency(model, _scoring_batches(plan, data), plan.stream("pruning"))
-    scope = cut.scope or pruner.scope
-    mask = masks.keep_top(scores, cut.sparsity, scope)
-    if dense:
-        masks.apply(model, mask)
-    else:
+    mask = _pruned(
+        model,
+        plan,
+        data,
+        replace(pruner, saliency=partial(pruner.saliency, **options)),
+        cut.sparsity,
+    )
+    if not dense:
         train(model, data, recipe, plan.stream("training"), mask=mask, progress=progress)
+    slug = re.sub("[^a-z0-9.-]+", "-", f"{cut.name}-{cut.sparsity:g}")
     record = replace(
-        described(f"{cut.pruner}-{cut.sparsity:g}", plan.network, model).record,
-        pruner=cut.pruner,
+        described(slug, plan.network, model).record,
+        pruner=cut.name,
         declared_sparsity=cut.sparsity,
         moment=pruner.moment,
-        scope=scope,
+        scope=pruner.scope,
         structure=pruner.structure,
         seed=plan.seed,
         recipe=dense.record.recipe if dense else plan.recipe_name,
     )
     training = {"parent": dense.record.weights_sha256} if dense else {"epochs": recipe.epochs}
     return pack(model, record, folder, suite=plan.suite, **training)
+
+
+def _pruned(
+    model: Normalised, plan: Plan, data: TrainingSet, pruner: Pruner, sparsity: float
+) -> masks.Mask:
+    """The mask of the last step of the schedule, applied; each step scores what is left."""
+    model.eval()
+    mask: masks.Mask = {}
+    drawn, scoring = plan.stream("pruning"), plan.stream("scoring")
+    steps = STEPS_RESNET if plan.network.startswith("resnet") else STEPS
+    for target in masks.targets(pruner.schedule, sparsity, steps):
+        batches = _scoring_batches(plan, data, pruner.score_batches, scoring)
+        scores = pruner.saliency(Scoring(model, batches, mask, drawn))
+        mask = masks.keep_top(scores, target, pruner.scope, within=mask)
+        masks.apply(model, mask)
+    return mask
 
 
 def _pruner_named(name: str) -> Pruner:
@@ -192,8 +225,13 @@ def _dense_parent(plan: Plan, cut: Cut, parent: Path | None) -> LoadedSubmission
     return dense
 
 
-def _scoring_batches(plan: Plan, data: TrainingSet) -> Iterator[tuple[Tensor, Tensor]]:
-    """Random training images with their labels, without augmentation."""
-    drawn = data.shuffled(SCORING_BATCH_SIZE, plan.stream("scoring"))
-    for pixels, labels in islice(drawn, SCORING_BATCHES):
-        yield pixels.float().div_(255), labels
+def _scoring_batches(
+    plan: Plan, data: TrainingSet, count: int, generator: torch.Generator
+) -> list[Batch]:
+    """Random training images with their labels, augmented as in training."""
+    augment = recipe_named(plan.recipe_name).augment
+    drawn = data.shuffled(SCORING_BATCH_SIZE, generator)
+    return [
+        ((crop_and_flip(pixels, generator) if augment else pixels).float().div_(255), labels)
+        for pixels, labels in islice(drawn, count)
+    ]

@@ -14,18 +14,26 @@ from bench.models import prunable
 
 Mask = dict[str, Tensor]
 Scope = Literal["global", "local"]
+Schedule = Literal["one-shot", "halving", "exponential"]
 
 
-def keep_top(saliency: Mapping[str, Tensor], sparsity: float, scope: Scope = "global") -> Mask:
+def keep_top(
+    saliency: Mapping[str, Tensor],
+    sparsity: float,
+    scope: Scope = "global",
+    *,
+    within: Mapping[str, Tensor] | None = None,
+) -> Mask:
     """Keeps exactly k = max(1, ⌊n(1 − sparsity)⌋) weights of highest saliency.
 
     Ties are broken by the flat index: the earlier weight stays. Scope `local` counts n and k
     for each tensor.
 
     Args:
-        saliency: {name: float tensor}; higher = keep; −∞ marks weights that may not return.
+        saliency: {name: float tensor}; higher = keep.
         sparsity: Share to remove, in [0, 1).
         scope: `global` ranks over all tensors, `local` within each.
+        within: An earlier mask; what it removed never returns.
 
     Returns:
         {name: bool tensor}, True where the weight stays.
@@ -38,6 +46,12 @@ def keep_top(saliency: Mapping[str, Tensor], sparsity: float, scope: Scope = "gl
             "E-BAD-VALUE",
             f"sparsity: got {sparsity:g}, expected [0, 1); 0.9 keeps 10 % of the weights",
         )
+    if within:
+        outside = {
+            name: score.masked_fill(~within[name], -torch.inf) for name, score in saliency.items()
+        }
+        kept = keep_top(outside, sparsity, scope)
+        return {name: mask & within[name] for name, mask in kept.items()}
     if scope == "local":
         return {
             name: _top(score.flatten(), sparsity).view_as(score) for name, score in saliency.items()
@@ -55,12 +69,38 @@ def _top(scores: Tensor, sparsity: float) -> Tensor:
         raise BenchError(
             "E-BAD-VALUE", "saliency: got NaN, expected numbers; the gradients are not finite"
         )
-    # Counted in millionths, so that 0.9 of 10 weights is 9 and not ⌊10 × 0.0999…⌋ short of one.
-    keep = max(1, int(round(len(scores) * (1 - sparsity), 6)))
-    order = torch.argsort(scores, descending=True, stable=True)
-    chosen = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
-    chosen[order[:keep]] = True
-    return chosen
+    keep = kept_count(len(scores), sparsity)
+    threshold = scores.topk(keep, sorted=False).values.min()
+    above, ties = scores > threshold, scores == threshold
+    return above | (ties & (ties.cumsum(0) <= keep - above.sum()))
+
+
+def kept_count(n: int, sparsity: float) -> int:
+    """How many of n stay: max(1, ⌊n(1 − sparsity)⌋).
+
+    Counted in millionths, so that 0.9 of 10 leaves 1 and not ⌊10 × 0.0999…⌋ short of one.
+    """
+    return max(1, int(round(n * (1 - sparsity), 6)))
+
+
+def targets(schedule: Schedule, sparsity: float, steps: int) -> list[float]:
+    """Sparsities on the way to the last one, ascending.
+
+    `halving` halves the gap: s − (s − l)·2⁻ⁱ for i = 0 to steps, then s, where l is 0.5 for s
+    above it, else 0.2, and s alone where it is no larger. `exponential` removes the same share of
+    what is left every time: 1 − (1 − s)^(i/steps) for i = 1 to steps.
+
+    References:
+        Ayle et al., 2022, authors' code of CroPit; Tanaka et al., Pruning neural networks without
+        any data by iteratively conserving synaptic flow, 2020.
+    """
+    if schedule == "halving":
+        first = next((low for low in (0.5, 0.2) if sparsity > low), sparsity)
+        gap = sparsity - first
+        return [sparsity - gap * 2**-i for i in range(steps + 1) if gap] + [sparsity]
+    if schedule == "exponential":
+        return [1 - (1 - sparsity) ** (i / steps) for i in range(1, steps)] + [sparsity]
+    return [sparsity]
 
 
 @torch.no_grad()

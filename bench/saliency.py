@@ -1,69 +1,202 @@
 """Pruning scores of weights: {layer weight name: tensor of the weight's shape}, higher = keep.
 
-Every function leaves the network as it was. Which weights go is decided in `masks.py`.
+Every function takes a `Scoring` and leaves its network as it was; its keyword arguments are the
+options of the pruners that use it. Which weights go is decided in `masks.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bench.models import prunable
+from bench.models import layers, prunable
 
-Batches = Iterable[tuple[Tensor, Tensor]]
+Batch = tuple[Tensor, Tensor]
 Saliency = dict[str, Tensor]
+Loss = Literal["ce", "neg-logit"]
+
+LOSSES: Mapping[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+    "ce": lambda logits, labels: cross_entropy(logits, labels, reduction="sum"),
+    "neg-logit": lambda logits, labels: -logits.gather(1, labels[:, None]).sum(),
+}
 
 
-def magnitude(network: nn.Module) -> Saliency:
-    """|w|."""
-    return {name: weight.detach().abs() for name, weight in prunable(network).items()}
-
-
-def random(network: nn.Module, generator: torch.Generator) -> Saliency:
-    """Uniform numbers in [0, 1), drawn on the CPU."""
-    return {
-        name: torch.rand(weight.shape, generator=generator).to(weight.device)
-        for name, weight in prunable(network).items()
-    }
-
-
-def snip(network: nn.Module, batches: Batches) -> Saliency:
-    """|w · ∂L/∂w| of the mean cross-entropy over all scoring images.
-
-    The network is scored in evaluation mode: running BatchNorm statistics, no dropout.
+@dataclass(frozen=True, slots=True, eq=False)
+class Scoring:
+    """What a saliency may look at.
 
     Args:
-        network: Answers (B, C, H, W) images in [0, 1] with logits.
-        batches: (images, labels) of the training set; the paper takes 5 × 512.
-
-    Returns:
-        The saliency.
-
-    References:
-        Lee et al., SNIP, 2019, equation 6; Ayle et al., 2022, section 2. The authors' code takes
-        the negative logit for the loss; here it is the cross-entropy of the text.
+        network: Answers (B, C, H, W) images in [0, 1] with logits; in evaluation mode (running
+            BatchNorm statistics, no dropout). Weights outside the mask are zero.
+        batches: (images, labels) of the training set.
+        mask: {name: bool tensor}, True where a weight is still there; empty for all.
+        generator: For what is drawn.
     """
-    weights = prunable(network)
-    gradients = _mean_gradients(network, list(weights.values()), batches)
+
+    network: nn.Module
+    batches: Sequence[Batch] = ()
+    mask: Mapping[str, Tensor] = field(default_factory=dict)
+    generator: torch.Generator = field(default_factory=torch.Generator)
+
+
+def magnitude(scoring: Scoring) -> Saliency:
+    """|w|."""
+    return {name: weight.detach().abs() for name, weight in prunable(scoring.network).items()}
+
+
+def random(scoring: Scoring) -> Saliency:
+    """Uniform numbers in [0, 1), drawn on the CPU."""
     return {
-        name: (weight.detach() * gradient).abs()
-        for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
+        name: torch.rand(weight.shape, generator=scoring.generator).to(weight.device)
+        for name, weight in prunable(scoring.network).items()
     }
 
 
-def _mean_gradients(
-    network: nn.Module, weights: list[nn.Parameter], batches: Batches
-) -> list[Tensor]:
-    """Gradient of the mean cross-entropy over all images of the batches."""
-    training = network.training
-    network.eval()
-    sums = [torch.zeros_like(weight) for weight in weights]
+def snip(scoring: Scoring, *, loss: Loss = "ce") -> Saliency:
+    """|w · ∂L/∂w|: how much the loss changes with a gate on the weight.
+
+    Args:
+        scoring: The paper takes 5 × 512 images.
+        loss: `ce`; `neg-logit` is what the authors' code computes.
+
+    References:
+        Lee et al., SNIP, 2019, equation 6; Ayle et al., 2022, section 2.
+    """
+    weights = prunable(scoring.network)
+    slopes = gradients(scoring.network, scoring.batches, loss)
+    return {name: (weight.detach() * slopes[name]).abs() for name, weight in weights.items()}
+
+
+def grasp(
+    scoring: Scoring,
+    *,
+    sign: Literal["wang", "authors-inverted", "neg-abs"] = "wang",
+    temperature: float = 200.0,
+    loss: Loss = "ce",
+) -> Saliency:
+    """Signed w · Hg of the loss at a temperature: without the lowest the gradient grows.
+
+    Args:
+        scoring: The paper takes 5 × 512 images.
+        sign: `wang` as published; `authors-inverted` keeps what that would remove, as the code of
+            Ayle et al. does; `neg-abs` is −|w · Hg|, the formula of their text.
+        temperature: Divides the logits.
+        loss: As in `snip`.
+
+    References:
+        Wang et al., Picking winning tickets before training by preserving gradient flow, 2020.
+    """
+    signed: Mapping[str, Callable[[Tensor], Tensor]] = {
+        "wang": lambda product: product,
+        "authors-inverted": torch.neg,
+        "neg-abs": lambda product: -product.abs(),
+    }
+    weights = prunable(scoring.network)
+    _, curved = _curvature(scoring, loss, list(weights.values()), temperature)
+    return {
+        name: signed[sign](weight.detach() * product)
+        for (name, weight), product in zip(weights.items(), curved, strict=True)
+    }
+
+
+def crop(scoring: Scoring, *, loss: Loss = "ce") -> Saliency:
+    """|w · H(m ⊙ g)|: what a weight does to the gradient flow of the masked network.
+
+    Args:
+        scoring: The paper takes 512 images.
+        loss: As in `snip`.
+
+    References:
+        Rachwan et al., Winning the lottery ahead of time, 2022; Ayle et al., 2022, section 2.
+    """
+    weights = prunable(scoring.network)
+    _, curved = _curvature(scoring, loss, list(weights.values()))
+    return {
+        name: (weight.detach() * product).abs()
+        for (name, weight), product in zip(weights.items(), curved, strict=True)
+    }
+
+
+def crop_nodes(
+    scoring: Scoring, *, node_score: Literal["gate", "sum-weight"] = "gate", loss: Loss = "ce"
+) -> Saliency:
+    """CroP for whole nodes: (out,) scores of the output channels of every layer.
+
+    `gate` is |∂/∂c ⟨g, ∂L/∂w⟩| for a gate c = 1 on a node's output before its normalisation, in
+    closed form: |Σᵢ wᵢ(Hg)ᵢ + Σᵢ gᵢ² + b ∂⟨g, ∂L/∂w⟩/∂b| over the node's incoming weights and its
+    bias. `sum-weight` adds up `crop` of the incoming weights.
+
+    References:
+        Ayle et al., 2022, section 2 (CroPit-S); Rachwan et al., 2022.
+    """
+    if node_score == "sum-weight":
+        return {name: score.flatten(1).sum(1) for name, score in crop(scoring, loss=loss).items()}
+    weights = prunable(scoring.network)
+    biases = {
+        f"{name}.weight": layer.bias
+        for name, layer in layers(scoring.network).items()
+        if layer.bias is not None
+    }
+    slopes, curved = _curvature(scoring, loss, [*weights.values(), *biases.values()])
+    products = dict(zip(weights, curved, strict=False))
+    shifts = dict(zip(biases, curved[len(weights) :], strict=True))
+    scores = {}
+    for (name, weight), slope in zip(weights.items(), slopes, strict=True):
+        score = (weight.detach() * products[name] + slope.square()).flatten(1).sum(1)
+        if name in biases:
+            score = score + biases[name].detach() * shifts[name]
+        scores[name] = score.abs()
+    return scores
+
+
+def gradients(
+    network: nn.Module, batches: Iterable[Batch], loss: Loss = "ce", temperature: float = 1.0
+) -> Saliency:
+    """Gradient of the mean loss over all images with respect to each prunable weight."""
+    weights = prunable(network)
+    sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     count = 0
     for images, labels in batches:
-        loss = cross_entropy(network(images), labels, reduction="sum")
-        for total, gradient in zip(sums, torch.autograd.grad(loss, weights), strict=True):
-            total += gradient
-        count += len(images)
-    network.train(training)
-    return [total / count for total in sums]
+        value = LOSSES[loss](network(images) / temperature, labels)
+        found = torch.autograd.grad(value, list(weights.values()))
+        for total, slope in zip(sums.values(), found, strict=True):
+            total += slope
+        count += len(labels)
+    return {name: total / count for name, total in sums.items()}
+
+
+def _curvature(
+    scoring: Scoring, loss: Loss, parameters: Sequence[Tensor], temperature: float = 1.0
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The gradient m ⊙ g of the mean loss, and the derivative of ⟨m ⊙ g, ∂L/∂w⟩ by parameters.
+
+    By the weights, that is the Hessian-vector product. Double backward, one batch at a time; of a
+    single batch one graph gives both.
+    """
+    network, batches = scoring.network, scoring.batches
+    weights = prunable(network)
+    vector: list[Tensor] = []
+    if len(batches) > 1:
+        whole = gradients(network, batches, loss, temperature)
+        vector = [_within(scoring.mask, name, slope) for name, slope in whole.items()]
+    count = sum(len(labels) for _, labels in batches)
+    totals = [torch.zeros_like(parameter) for parameter in parameters]
+    for images, labels in batches:
+        value = LOSSES[loss](network(images) / temperature, labels) / count
+        graph = torch.autograd.grad(value, list(weights.values()), create_graph=True)
+        vector = vector or [
+            _within(scoring.mask, name, slope.detach())
+            for name, slope in zip(weights, graph, strict=True)
+        ]
+        product = torch.stack([(v * g).sum() for v, g in zip(vector, graph, strict=True)]).sum()
+        found = torch.autograd.grad(product, parameters, materialize_grads=True)
+        for total, part in zip(totals, found, strict=True):
+            total += part
+    return vector, totals
+
+
+def _within(mask: Mapping[str, Tensor], name: str, values: Tensor) -> Tensor:
+    return values * mask[name] if name in mask else values

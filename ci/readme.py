@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import pandas as pd
 
@@ -15,6 +16,8 @@ from bench.data import SUITES
 from bench.errors import ERRORS
 from bench.models import ARCHITECTURES
 from bench.protocol import as_markdown
+from bench.pruners import PRUNERS, Pruner
+from bench.pruners.options import ROW, known
 from bench.ranking import rank, relative, summary
 from bench.records import Run, from_json
 from bench.store import open_store, save_run, score_frame
@@ -108,6 +111,23 @@ def architectures() -> str:
     return ", ".join(f"`{name}`" for name in ARCHITECTURES) + ", `timm:NAME`, `robustbench:NAME`"
 
 
+def pruners() -> str:
+    """The rows of the table of pruners, with the options of their own."""
+    rows = [
+        (f"`{name}`", row.moment, row.scope, row.schedule, _own_options(row) or "–")
+        for name, row in PRUNERS.items()
+    ]
+    names = ("pruner", "moment", "scope", "schedule", "options")
+    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+
+
+def _own_options(row: Pruner) -> str:
+    own = {name: kind for name, kind in known(row).items() if name not in ROW}
+    return ", ".join(
+        f"`{name}` ({', '.join(get_args(kind)) or kind.__name__})" for name, kind in own.items()
+    )
+
+
 def errors() -> str:
     """The stable codes and what they mean."""
     rows = [(f"`{code}`", meaning) for code, meaning in ERRORS.items()]
@@ -120,6 +140,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "suites": suites,
     "architectures": architectures,
     "recipes": recipes,
+    "pruners": pruners,
     "errors": errors,
 }
 

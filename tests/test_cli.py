@@ -132,6 +132,10 @@ def test_a_refused_file_ends_in_one_line_with_a_code_and_stores_nothing(tmp_path
         (["prune", "--pruner", "axe", "--sparsity", "0.5", "--out", "o"], "E-BAD-VALUE"),
         (["prune", "--pruner", "magnitude", "--sparsity", "0.5", "--out", "o"], "E-BAD-VALUE"),
         (["prune", "--pruner", "snip", "--sparsity", "90", "--out", "o"], "E-BAD-VALUE"),
+        (
+            ["prune", "--pruner", "snip", "--sparsity", "0.9", "--out", "o", "--option", "loss"],
+            "E-BAD-VALUE",
+        ),
         (["runs", "--store", "sqlite:///nothing.db"], "E-NO-STORE"),
         (["show", "abc", "--store", "{store}"], "E-NO-SUCH-RUN"),
         (["export", "--format", "xls", "--store", "{store}"], "E-BAD-VALUE"),

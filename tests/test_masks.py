@@ -7,7 +7,8 @@ from torch.nn.utils import prune
 
 from bench import saliency
 from bench.errors import BenchError
-from bench.masks import apply, keep_top
+from bench.masks import apply, keep_top, targets
+from bench.saliency import Scoring
 
 SHAPES = {"a": (4, 3, 3, 3), "b": (10, 7), "c": (5,)}
 TOTAL = 108 + 70 + 5
@@ -65,9 +66,41 @@ def test_minus_infinity_is_never_revived():
     assert keep_top({"w": score}, 0.5)["w"].tolist() == [False, True, True, False]
 
 
+@given(seed=st.integers(0, 99), scope=scopes, one=sparsities, two=sparsities)
+def test_what_an_earlier_mask_removed_never_returns(seed, scope, one, two):
+    earlier = keep_top(scores(seed), one, scope)
+    later = keep_top(scores(seed + 1), two, scope, within=earlier)
+    assert all(bool((earlier[name] | ~later[name]).all()) for name in earlier)
+    if scope == "global" and two >= one:
+        alone = keep_top(scores(seed + 1), two)
+        assert sum(map(torch.sum, later.values())) == sum(map(torch.sum, alone.values()))
+
+
+def test_halving_closes_half_of_the_gap_at_each_step():
+    expected = [0.5, 0.7, 0.8, 0.85, 0.875, 0.8875, 0.89375, 0.9]
+    assert targets("halving", 0.9, 6) == pytest.approx(expected, abs=1e-12)
+    expected = [0.5, 0.74, 0.86, 0.92, 0.95, 0.965, 0.9725, 0.98]
+    assert targets("halving", 0.98, 6) == pytest.approx(expected, abs=1e-12)
+    expected = [0.2, 0.3, 0.35, 0.375, 0.3875, 0.39375, 0.396875, 0.4]
+    assert targets("halving", 0.4, 6) == pytest.approx(expected, abs=1e-12)
+    assert targets("halving", 0.1, 6) == [0.1]
+
+
+def test_exponential_removes_the_same_share_of_what_is_left():
+    found = targets("exponential", 0.875, 3)
+    assert found == pytest.approx([0.5, 0.75, 0.875], abs=1e-12)
+
+
+@given(st.sampled_from(["one-shot", "halving", "exponential"]), sparsities, st.integers(1, 9))
+def test_every_schedule_ascends_and_ends_at_the_sparsity(schedule, sparsity, steps):
+    found = targets(schedule, sparsity, steps)
+    assert found == sorted(found)
+    assert found[-1] == sparsity
+
+
 def test_global_magnitude_equals_torch():
     network = small_network()
-    mask = keep_top(saliency.magnitude(network), 0.9)
+    mask = keep_top(saliency.magnitude(Scoring(network)), 0.9)
     names = [(network[0], "weight"), (network[3], "weight")]
     gone = 1476 - 147
     prune.global_unstructured(names, pruning_method=prune.L1Unstructured, amount=gone)
@@ -78,7 +111,7 @@ def test_global_magnitude_equals_torch():
 def test_apply_zeroes_what_is_outside_the_mask_and_nothing_else():
     network = small_network()
     before = network[0].weight.detach().clone()
-    mask = keep_top(saliency.magnitude(network), 0.5)
+    mask = keep_top(saliency.magnitude(Scoring(network)), 0.5)
     apply(network, mask)
     assert torch.equal(network[0].weight, before * mask["0.weight"])
 

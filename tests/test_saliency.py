@@ -1,9 +1,13 @@
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from bench import saliency
+from bench.masks import apply
+from bench.models import prunable
+from bench.saliency import Scoring
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def test_snip_of_a_linear_layer_is_the_closed_form(linear, batches):
     residual = linear(image).softmax(1).detach()[0]
     residual[label] -= 1
     expected = (linear[1].weight.detach() * torch.outer(residual, image.flatten())).abs()
-    found = saliency.snip(linear, [(image, label)])
+    found = saliency.snip(Scoring(linear, [(image, label)]))
     torch.testing.assert_close(found["1.weight"], expected)
 
 
@@ -36,7 +40,7 @@ def test_snip_is_the_finite_difference_of_the_loss_under_a_gate(batches):
     network = nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.Tanh(), nn.Linear(6, 3)).double()
     data = [(images.double(), labels) for images, labels in batches]
     images, labels = (torch.cat(parts) for parts in zip(*data, strict=True))
-    found = saliency.snip(network, data)["1.weight"]
+    found = saliency.snip(Scoring(network, data))["1.weight"]
     weight, step = network[1].weight, 1e-5
     for index in [(0, 0), (3, 7), (5, 15)]:
         original = weight[index].item()
@@ -52,25 +56,109 @@ def test_snip_is_the_finite_difference_of_the_loss_under_a_gate(batches):
 
 def test_snip_does_not_depend_on_how_the_images_are_batched(linear, batches):
     together = [tuple(torch.cat(parts) for parts in zip(*batches, strict=True))]
-    torch.testing.assert_close(saliency.snip(linear, batches), saliency.snip(linear, together))
+    torch.testing.assert_close(
+        saliency.snip(Scoring(linear, batches)), saliency.snip(Scoring(linear, together))
+    )
 
 
 def test_random_saliency_follows_its_generator(linear):
     first, again, other = (
-        saliency.random(linear, torch.Generator().manual_seed(seed))["1.weight"]
+        saliency.random(Scoring(linear, generator=torch.Generator().manual_seed(seed)))["1.weight"]
         for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_scoring_leaves_the_network_as_it_was(batches, training):
+def smooth_network() -> nn.Sequential:
+    """Small enough for its exact Hessian."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.Tanh(), nn.Linear(4, 3)).double()
+
+
+def exact_product(network, data, mask, temperature=1.0):
+    """H(m ⊙ g) of the mean loss over all images, by the whole Hessian."""
+    images, labels = (torch.cat(parts) for parts in zip(*data, strict=True))
+    shapes = {name: weight.shape for name, weight in prunable(network).items()}
+    sizes = [shape.numel() for shape in shapes.values()]
+
+    def loss(flat):
+        parts = flat.split(sizes)
+        weights = {n: p.view(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}
+        return cross_entropy(functional_call(network, weights, (images,)) / temperature, labels)
+
+    flat = torch.cat([weight.detach().flatten() for weight in prunable(network).values()])
+    slope = torch.autograd.functional.jacobian(loss, flat)
+    kept = torch.cat([mask[name].flatten() for name in shapes])
+    product = torch.autograd.functional.hessian(loss, flat) @ (slope * kept)
+    return {n: p.view(s) for (n, s), p in zip(shapes.items(), product.split(sizes), strict=True)}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_crop_and_grasp_are_products_with_the_exact_hessian(batches, count):
+    network = smooth_network()
+    data = [(images.double(), labels) for images, labels in batches[:count]]
+    whole = {name: torch.ones_like(weight) for name, weight in prunable(network).items()}
+    mask = {name: torch.rand_like(weight) > 0.3 for name, weight in prunable(network).items()}
+    apply(network, mask)
+    crop = saliency.crop(Scoring(network, data, mask))
+    grasp = saliency.grasp(Scoring(network, data), temperature=2.0)
+    curved = exact_product(network, data, mask)
+    warm = exact_product(network, data, whole, 2.0)
+    for name, weight in prunable(network).items():
+        torch.testing.assert_close(crop[name], (weight.detach() * curved[name]).abs())
+        torch.testing.assert_close(grasp[name], weight.detach() * warm[name])
+
+
+def test_grasp_of_a_linear_layer_is_the_closed_form(linear, batches):
+    image, label = batches[0][0][:1], batches[0][1][:1]
+    flat, chances = image.flatten(), linear(image).softmax(1).detach()[0]
+    residual = chances - torch.eye(3)[label[0]]
+    curvature = torch.diag(chances) - torch.outer(chances, chances)
+    product = flat.square().sum() * torch.outer(curvature @ residual, flat)
+    found = saliency.grasp(Scoring(linear, [(image, label)]), temperature=1.0)["1.weight"]
+    torch.testing.assert_close(found, linear[1].weight.detach() * product)
+
+
+def test_the_three_signs_of_grasp_differ_as_their_names_say(linear, batches):
+    wang, inverted, negative = (
+        saliency.grasp(Scoring(linear, batches), sign=sign)["1.weight"]
+        for sign in ("wang", "authors-inverted", "neg-abs")
+    )
+    assert torch.equal(inverted, -wang)
+    assert torch.equal(negative, -wang.abs())
+    assert (wang < 0).any()
+    assert (wang > 0).any()
+
+
+def test_snip_with_the_negative_logit_is_input_times_weight(linear, batches):
+    image, label = batches[0][0][:1], batches[0][1][:1]
+    found = saliency.snip(Scoring(linear, [(image, label)]), loss="neg-logit")["1.weight"]
+    expected = torch.zeros(3, 16)
+    expected[label] = (linear[1].weight.detach()[label] * image.flatten()).abs()
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_gate_of_a_node_is_the_derivative_of_a_gate_on_its_output(batches):
+    network = smooth_network()
+    data = [(images.double(), labels) for images, labels in batches]
+    images, labels = (torch.cat(parts) for parts in zip(*data, strict=True))
+    found = saliency.crop_nodes(Scoring(network, data))["1.weight"]
+    gate = torch.ones(4, dtype=torch.float64, requires_grad=True)
+    hidden = torch.tanh(network[1](images.flatten(1)) * gate)
+    weights = [network[1].weight, network[3].weight]
+    slopes = torch.autograd.grad(
+        cross_entropy(network[3](hidden), labels), weights, create_graph=True
+    )
+    product = sum((slope * slope.detach()).sum() for slope in slopes)
+    torch.testing.assert_close(found, torch.autograd.grad(product, gate)[0].abs())
+
+
+@pytest.mark.parametrize("score", [saliency.snip, saliency.grasp, saliency.crop])
+def test_scoring_leaves_the_network_as_it_was(batches, score):
     network = nn.Sequential(
         nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Dropout(), nn.Linear(8, 3)
-    ).train(training)
+    ).eval()
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    saliency.snip(network, batches)
+    score(Scoring(network, batches))
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
-    assert network.training is training

@@ -40,7 +40,8 @@ def train(
 @app.command(
     epilog="Examples:\n\n"
     "bench prune --pruner snip --sparsity 0.9 --suite fashionmnist --out snip-90\n\n"
-    "bench prune --pruner magnitude --sparsity 0.5 --from dense --out magnitude-50"
+    "bench prune --pruner magnitude --sparsity 0.5 --from dense --out magnitude-50\n\n"
+    "bench prune --pruner grasp --option sign=authors-inverted --sparsity 0.9 --out grasp-90"
 )
 def prune(
     pruner: options.Pruner,
@@ -60,6 +61,14 @@ def prune(
         Literal["global", "local"] | None,
         typer.Option("--scope", help="Rank over all layers or within each. Default: the pruner's."),
     ] = None,
+    moment: Annotated[
+        Literal["before", "after"] | None,
+        typer.Option("--moment", help="Act before training or after it. Default: the pruner's."),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="KEY=VALUE, e.g. loss=neg-logit; may be repeated."),
+    ] = None,
     device: options.Device = "auto",
     data: options.Data = None,
     quiet: options.Quiet = False,
@@ -70,10 +79,10 @@ def prune(
     plan = baselines.Plan(
         suite, architecture=arch, seed=seed, recipe=recipe, device=device, root=data
     )
+    given = options.pairs([*(option or []), *([f"moment={moment}"] if moment else [])])
     with shown(quiet) as progress:
-        folder = baselines.prune(
-            plan, baselines.Cut(pruner, sparsity, scope), out, parent=parent, progress=progress
-        )
+        cut = baselines.Cut(pruner, sparsity, scope, given)
+        folder = baselines.prune(plan, cut, out, parent=parent, progress=progress)
     print(f"Next: bench evaluate {folder} --suite {suite}", file=sys.stderr)
 
 

@@ -126,3 +126,22 @@ def normalisation(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
             "with one number a channel and positive deviations, e.g. 0.5:0.5",
         )
     return mean, std
+
+
+def pairs(texts: list[str]) -> dict[str, str]:
+    """Key -> value of repeated KEY=VALUE options.
+
+    Raises:
+        BenchError: E-BAD-VALUE if one has no `=`, or a key is there twice.
+    """
+    from bench.errors import BenchError
+
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or key in found:
+            raise BenchError(
+                "E-BAD-VALUE", f"--option: got {text!r}, expected KEY=VALUE once a key"
+            )
+        found[key] = value
+    return found
