@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bench.models import layers, prunable
+from bench.models import prunable
 
 Batch = tuple[Tensor, Tensor]
 Saliency = dict[str, Tensor]
@@ -95,11 +95,8 @@ def grasp(
         "neg-abs": lambda product: -product.abs(),
     }
     weights = prunable(scoring.network)
-    _, curved = _curvature(scoring, loss, list(weights.values()), temperature)
-    return {
-        name: signed[sign](weight.detach() * product)
-        for (name, weight), product in zip(weights.items(), curved, strict=True)
-    }
+    curved = _curvature(scoring, loss, temperature)
+    return {name: signed[sign](weight.detach() * curved[name]) for name, weight in weights.items()}
 
 
 def crop(scoring: Scoring, *, loss: Loss = "ce") -> Saliency:
@@ -113,43 +110,8 @@ def crop(scoring: Scoring, *, loss: Loss = "ce") -> Saliency:
         Rachwan et al., Winning the lottery ahead of time, 2022; Ayle et al., 2022, section 2.
     """
     weights = prunable(scoring.network)
-    _, curved = _curvature(scoring, loss, list(weights.values()))
-    return {
-        name: (weight.detach() * product).abs()
-        for (name, weight), product in zip(weights.items(), curved, strict=True)
-    }
-
-
-def crop_nodes(
-    scoring: Scoring, *, node_score: Literal["gate", "sum-weight"] = "gate", loss: Loss = "ce"
-) -> Saliency:
-    """CroP for whole nodes: (out,) scores of the output channels of every layer.
-
-    `gate` is |∂/∂c ⟨g, ∂L/∂w⟩| for a gate c = 1 on a node's output before its normalisation, in
-    closed form: |Σᵢ wᵢ(Hg)ᵢ + Σᵢ gᵢ² + b ∂⟨g, ∂L/∂w⟩/∂b| over the node's incoming weights and its
-    bias. `sum-weight` adds up `crop` of the incoming weights.
-
-    References:
-        Ayle et al., 2022, section 2 (CroPit-S); Rachwan et al., 2022.
-    """
-    if node_score == "sum-weight":
-        return {name: score.flatten(1).sum(1) for name, score in crop(scoring, loss=loss).items()}
-    weights = prunable(scoring.network)
-    biases = {
-        f"{name}.weight": layer.bias
-        for name, layer in layers(scoring.network).items()
-        if layer.bias is not None
-    }
-    slopes, curved = _curvature(scoring, loss, [*weights.values(), *biases.values()])
-    products = dict(zip(weights, curved, strict=False))
-    shifts = dict(zip(biases, curved[len(weights) :], strict=True))
-    scores = {}
-    for (name, weight), slope in zip(weights.items(), slopes, strict=True):
-        score = (weight.detach() * products[name] + slope.square()).flatten(1).sum(1)
-        if name in biases:
-            score = score + biases[name].detach() * shifts[name]
-        scores[name] = score.abs()
-    return scores
+    curved = _curvature(scoring, loss)
+    return {name: (weight.detach() * curved[name]).abs() for name, weight in weights.items()}
 
 
 def gradients(
@@ -168,13 +130,10 @@ def gradients(
     return {name: total / count for name, total in sums.items()}
 
 
-def _curvature(
-    scoring: Scoring, loss: Loss, parameters: Sequence[Tensor], temperature: float = 1.0
-) -> tuple[list[Tensor], list[Tensor]]:
-    """The gradient m ⊙ g of the mean loss, and the derivative of ⟨m ⊙ g, ∂L/∂w⟩ by parameters.
+def _curvature(scoring: Scoring, loss: Loss, temperature: float = 1.0) -> Saliency:
+    """H(m ⊙ g) of the mean loss, by double backward, one batch at a time.
 
-    By the weights, that is the Hessian-vector product. Double backward, one batch at a time; of a
-    single batch one graph gives both.
+    Of a single batch one graph gives the gradient and the product.
     """
     network, batches = scoring.network, scoring.batches
     weights = prunable(network)
@@ -183,7 +142,7 @@ def _curvature(
         whole = gradients(network, batches, loss, temperature)
         vector = [_within(scoring.mask, name, slope) for name, slope in whole.items()]
     count = sum(len(labels) for _, labels in batches)
-    totals = [torch.zeros_like(parameter) for parameter in parameters]
+    totals = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for images, labels in batches:
         value = LOSSES[loss](network(images) / temperature, labels) / count
         graph = torch.autograd.grad(value, list(weights.values()), create_graph=True)
@@ -192,10 +151,10 @@ def _curvature(
             for name, slope in zip(weights, graph, strict=True)
         ]
         product = torch.stack([(v * g).sum() for v, g in zip(vector, graph, strict=True)]).sum()
-        found = torch.autograd.grad(product, parameters, materialize_grads=True)
-        for total, part in zip(totals, found, strict=True):
+        found = torch.autograd.grad(product, list(weights.values()), materialize_grads=True)
+        for total, part in zip(totals.values(), found, strict=True):
             total += part
-    return vector, totals
+    return totals
 
 
 def _within(mask: Mapping[str, Tensor], name: str, values: Tensor) -> Tensor:

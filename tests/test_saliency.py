@@ -138,21 +138,6 @@ def test_snip_with_the_negative_logit_is_input_times_weight(linear, batches):
     torch.testing.assert_close(found, expected)
 
 
-def test_the_gate_of_a_node_is_the_derivative_of_a_gate_on_its_output(batches):
-    network = smooth_network()
-    data = [(images.double(), labels) for images, labels in batches]
-    images, labels = (torch.cat(parts) for parts in zip(*data, strict=True))
-    found = saliency.crop_nodes(Scoring(network, data))["1.weight"]
-    gate = torch.ones(4, dtype=torch.float64, requires_grad=True)
-    hidden = torch.tanh(network[1](images.flatten(1)) * gate)
-    weights = [network[1].weight, network[3].weight]
-    slopes = torch.autograd.grad(
-        cross_entropy(network[3](hidden), labels), weights, create_graph=True
-    )
-    product = sum((slope * slope.detach()).sum() for slope in slopes)
-    torch.testing.assert_close(found, torch.autograd.grad(product, gate)[0].abs())
-
-
 @pytest.mark.parametrize("score", [saliency.snip, saliency.grasp, saliency.crop])
 def test_scoring_leaves_the_network_as_it_was(batches, score):
     network = nn.Sequential(

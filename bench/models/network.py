@@ -32,15 +32,6 @@ class Normalised(nn.Module):
         return self.network((images - self.shift) / self.scale)
 
 
-def layers(network: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
-    """All Conv2d and Linear layers by name, in the order of `named_modules`."""
-    return {
-        name: module
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    }
-
-
 def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
     """Weights of all Conv2d and Linear layers, the first, shortcut and last included.
 
@@ -50,9 +41,9 @@ def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
         {"conv1.weight": parameter, ...} in the order of `named_modules`.
     """
     return {
-        f"{name}.weight": layer.weight
-        for name, layer in layers(network).items()
-        if isinstance(layer.weight, nn.Parameter)
+        f"{name}.weight": module.weight
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear) and isinstance(module.weight, nn.Parameter)
     }
 
 
