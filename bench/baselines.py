@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -82,12 +81,6 @@ class Cut:
     scope: masks.Scope | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def name(self) -> str:
-        """The pruner with its options but the moment, which the record has a field for."""
-        given = sorted(f"{k}={v}" for k, v in self.options.items() if k != "moment")
-        return " ".join([self.pruner, *given])
-
 
 def train_dense(plan: Plan, folder: Path, *, progress: Progress = silent) -> Path:
     """Trains a dense network and packs it.
@@ -141,25 +134,21 @@ def prune(
             missing.
     """
     recipe = recipe_named(plan.recipe_name)
-    pruner, options = with_options(_pruner_named(cut.pruner), cut.options)
+    pruner, changed = with_options(_pruner_named(cut.pruner), cut.options)
     if cut.scope:
         pruner = replace(pruner, scope=cut.scope)
     dense = _dense_parent(plan, cut, parent) if pruner.moment == "after" else None
     data = _training_data(plan, progress)
     model = dense.model.to(data.labels.device) if dense else _fresh(plan, data)
-    mask = _pruned(
-        model,
-        plan,
-        data,
-        replace(pruner, saliency=partial(pruner.saliency, **options)),
-        cut.sparsity,
-    )
+    mask = _pruned(model, plan, data, pruner, cut.sparsity)
     if not dense:
         train(model, data, recipe, plan.stream("training"), mask=mask, progress=progress)
-    slug = re.sub("[^a-z0-9.-]+", "-", f"{cut.name}-{cut.sparsity:g}")
+    changed.pop("moment", None)  # the record has a field for it
+    name = " ".join([cut.pruner, *(f"{key}={changed[key]}" for key in sorted(changed))])
+    slug = re.sub("[^a-z0-9.-]+", "-", f"{name}-{cut.sparsity:g}")
     record = replace(
         described(slug, plan.network, model).record,
-        pruner=cut.name,
+        pruner=name,
         declared_sparsity=cut.sparsity,
         moment=pruner.moment,
         scope=pruner.scope,

@@ -69,18 +69,11 @@ def _top(scores: Tensor, sparsity: float) -> Tensor:
         raise BenchError(
             "E-BAD-VALUE", "saliency: got NaN, expected numbers; the gradients are not finite"
         )
-    keep = kept_count(len(scores), sparsity)
+    # Counted in millionths, so that 0.9 of 10 weights leaves 1 and not ⌊10 × 0.0999…⌋ = 0.
+    keep = max(1, int(round(len(scores) * (1 - sparsity), 6)))
     threshold = scores.topk(keep, sorted=False).values.min()
     above, ties = scores > threshold, scores == threshold
     return above | (ties & (ties.cumsum(0) <= keep - above.sum()))
-
-
-def kept_count(n: int, sparsity: float) -> int:
-    """How many of n stay: max(1, ⌊n(1 − sparsity)⌋).
-
-    Counted in millionths, so that 0.9 of 10 leaves 1 and not ⌊10 × 0.0999…⌋ short of one.
-    """
-    return max(1, int(round(n * (1 - sparsity), 6)))
 
 
 def targets(schedule: Schedule, sparsity: float, steps: int) -> list[float]:

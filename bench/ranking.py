@@ -102,6 +102,11 @@ def higher_is_better(column: str) -> bool | None:
     return METRICS[HEADLINE[column][0]].higher_is_better
 
 
+def is_logarithm(column: str) -> bool:
+    """Whether a headline column is a logarithm, whose ratio to dense is a difference."""
+    return METRICS[HEADLINE[column][0]].unit == "log10"
+
+
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
     """One row a run with the headline numbers.
 
@@ -157,8 +162,8 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
     )
     for name in names:
         base = paired[f"{name}_dense"]
-        logarithm = METRICS[HEADLINE[name][0]].unit == "log10"
-        paired[name] = paired[name] - base if logarithm else paired[name] / base.where(base != 0)
+        ratio = paired[name] / base.where(base != 0)
+        paired[name] = paired[name] - base if is_logarithm(name) else ratio
     kind = [*family, "pruner", "moment", "scope", "structure", "declared_sparsity"]
     grouped = paired.groupby(kind, dropna=False, sort=True)
     result = grouped.agg(seeds=("seed", "nunique"), sparsity=("sparsity", "mean"))

@@ -58,7 +58,7 @@ def _choices(runs: pd.DataFrame) -> tuple[pd.DataFrame, str, bool]:
             "Relative to dense",
             help="Each number over that of the dense run of the same seed; mean over seeds.",
         )
-        st.caption(explained(by))
+        st.caption(explained(by, to_dense=to_dense))
         st.text(f"Protocol {named[name]['protocol'].iloc[0][:12]}")
     return named[name], by, to_dense
 
@@ -68,7 +68,7 @@ def _columns(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
     return {
         column: st.column_config.NumberColumn(
             f"{column} {'↑' if higher_is_better(column) else '↓'}",
-            help=explained(column) + (" Ratio to dense." if to_dense else ""),
+            help=explained(column, to_dense=to_dense),
             format="%.4g",
         )
         for column in HEADLINE

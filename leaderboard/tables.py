@@ -3,7 +3,7 @@
 import pandas as pd
 
 from bench.protocol import METRICS
-from bench.ranking import GROUP, HEADLINE, higher_is_better, rank, relative
+from bench.ranking import GROUP, HEADLINE, higher_is_better, is_logarithm, rank, relative
 
 WHO = ["rank", "slug", "pruner", "sparsity", "architecture", "seed"]
 KIND = ["rank", "pruner", "sparsity", "seeds", "architecture", "recipe"]
@@ -57,10 +57,10 @@ def ranking_table(rows: pd.DataFrame, by: str, *, to_dense: bool) -> pd.DataFram
     return table[[c for c in columns if c in ("rank", "pruner", "sparsity", by) or not empty[c]]]
 
 
-def explained(column: str) -> str:
+def explained(column: str, *, to_dense: bool) -> str:
     """Help text of a headline column, with the end that is better."""
     better = {True: "Higher is better.", False: "Lower is better.", None: ""}
     metric = METRICS[HEADLINE[column][0]]
-    return f"{metric.meaning}; {MEANINGS.get(column, '')}".rstrip("; ") + (
-        f". {better[higher_is_better(column)]}"
-    )
+    meaning = f"{metric.meaning}; {MEANINGS.get(column, '')}".rstrip("; ")
+    shown = f"{'Difference' if is_logarithm(column) else 'Ratio'} to dense." if to_dense else ""
+    return f"{meaning}. {better[higher_is_better(column)]} {shown}".rstrip()

@@ -79,9 +79,15 @@ def test_any_pruner_can_act_after_training(dense, tmp_path):
 
 def test_options_become_arguments_of_the_saliency_or_fields_of_the_row():
     texts = {"sign": "neg-abs", "temperature": "2", "score_batches": "3", "schedule": "halving"}
-    row, arguments = with_options(PRUNERS["grasp"], texts)
-    assert arguments == {"sign": "neg-abs", "temperature": 2.0}
+    row, changed = with_options(PRUNERS["grasp"], texts)
+    assert row.saliency.keywords == {"sign": "neg-abs", "temperature": 2.0}
     assert (row.score_batches, row.schedule, row.moment) == (3, "halving", "before")
+    assert changed == {**row.saliency.keywords, "score_batches": 3, "schedule": "halving"}
+
+
+def test_an_option_at_its_own_value_makes_no_other_pruner():
+    texts = {"sign": "wang", "temperature": "200", "moment": "before", "score_batches": "5"}
+    assert with_options(PRUNERS["grasp"], texts)[1] == {}
 
 
 def test_every_option_has_a_type_that_text_can_become():

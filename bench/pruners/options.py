@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bench.errors import BenchError
@@ -21,22 +22,31 @@ def known(pruner: Pruner) -> dict[str, Any]:
 
 
 def with_options(pruner: Pruner, texts: Mapping[str, str]) -> tuple[Pruner, dict[str, Any]]:
-    """The row with the options of every pruner set, and the arguments for its saliency.
+    """The row with options set, and the options that changed it.
 
     Args:
         pruner: A row of the table.
         texts: Option -> value as it is typed.
 
+    Returns:
+        The row; option -> value where it is another than the row's own.
+
     Raises:
         BenchError: E-BAD-VALUE for an unknown option or a value that it cannot take.
     """
-    kinds = known(pruner)
+    kinds, parameters = known(pruner), inspect.signature(pruner.saliency).parameters
     unknown = sorted(set(texts) - set(kinds))
     if unknown:
         raise BenchError("E-BAD-VALUE", f"option: got {unknown}, expected some of {list(kinds)}")
-    values = {name: _value(name, text, kinds[name]) for name, text in texts.items()}
-    row = replace(pruner, **{name: value for name, value in values.items() if name in ROW})
-    return row, {name: value for name, value in values.items() if name not in ROW}
+    changed = {}
+    for name, text in texts.items():
+        own = getattr(pruner, name) if name in ROW else parameters[name].default
+        value = _value(name, text, kinds[name])
+        if value != own:
+            changed[name] = value
+    fields = {name: value for name, value in changed.items() if name in ROW}
+    arguments = {name: value for name, value in changed.items() if name not in ROW}
+    return replace(pruner, saliency=partial(pruner.saliency, **arguments), **fields), changed
 
 
 def _value(name: str, text: str, kind: Any) -> Any:

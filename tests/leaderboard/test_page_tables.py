@@ -86,7 +86,7 @@ def test_ratios_without_dense_are_an_empty_table(runs_of):
 @pytest.mark.parametrize("column", HEADLINE)
 def test_every_headline_number_is_explained_in_sentences(column):
     metric = METRICS[HEADLINE[column][0]]
-    text = explained(column)
+    text = explained(column, to_dense=False)
     assert text.startswith(metric.meaning)
     assert text.endswith("Higher is better." if metric.higher_is_better else "Lower is better.")
     assert ";." not in text
@@ -94,4 +94,9 @@ def test_every_headline_number_is_explained_in_sentences(column):
 
 
 def test_no_two_headline_numbers_have_the_same_explanation():
-    assert len({explained(column) for column in HEADLINE}) == len(HEADLINE)
+    assert len({explained(column, to_dense=False) for column in HEADLINE}) == len(HEADLINE)
+
+
+def test_the_help_of_a_logarithm_says_difference_and_of_other_numbers_ratio():
+    assert explained("lip_upper_log10", to_dense=True).endswith("Difference to dense.")
+    assert explained("accuracy", to_dense=True).endswith("Ratio to dense.")

@@ -31,7 +31,7 @@ def shot_noise(images: Tensor, photons: float, counter: Counter) -> Tensor:
     return poisson(images * photons, midpoints(cells), normal_quantiles(cells)) / photons
 
 
-def poisson(mean: Tensor, uniform: Tensor, normal: Tensor | None = None) -> Tensor:
+def poisson(mean: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
     """Quantiles of the Poisson distribution.
 
     Small means are summed term by term; above `FEW` the Cornish-Fisher expansion of third order
@@ -40,13 +40,12 @@ def poisson(mean: Tensor, uniform: Tensor, normal: Tensor | None = None) -> Tens
     Args:
         mean: Float32, at least 0.
         uniform: Float32 in (0, 1), same shape.
-        normal: The standard normal quantiles of `uniform`, where they are known.
+        normal: The standard normal quantiles of `uniform`.
 
     Returns:
         Float32 whole numbers.
     """
-    z = torch.special.ndtri(uniform) if normal is None else normal
-    root = mean.clamp(min=FEW).sqrt()
+    z, root = normal, mean.clamp(min=FEW).sqrt()
     many = (root * z).add_(mean).add_((z * z).sub_(1).div_(6))
     many.add_((z - z**3).div_(root.mul_(72)))
     many = many.round_().clamp_(min=0).flatten()
