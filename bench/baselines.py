@@ -1,68 +1,27 @@
 """Trains and prunes a baseline into a submission folder: the same door as outsiders use."""
 
-import hashlib
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from bench import masks
-from bench.data import Progress, SuiteSpec, silent, suite_spec, training_set
-from bench.environment import choose_device
-from bench.errors import BenchError
-from bench.models import Normalised, initialised
-from bench.pruners import PRUNERS, Pruner
+from bench.checkpoints import forget, resume, train
+from bench.curves import curve_csv, curve_png
+from bench.data import Progress, silent
+from bench.masks import Scope
+from bench.models import Normalised
+from bench.parents import parent_of
+from bench.plans import Plan, fresh_model, setting_of
+from bench.pruners.named import pruner_named
 from bench.pruners.options import with_options
-from bench.saliency import Batch, Scoring
-from bench.submissions import LoadedSubmission, described, load_submission, pack
-from bench.training import TrainingSet, crop_and_flip, default_recipe, recipe_named, train
+from bench.saliency import Saliency
+from bench.submissions import described, pack
+from bench.training import Training
 
-SCORING_BATCH_SIZE = 512
-STEPS, STEPS_RESNET = 5, 6  # of a schedule, as in the paper's code
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is trained on what, and from which seed.
-
-    Args:
-        suite: Key of `SUITES`; its normalisation becomes part of the model.
-        architecture: Key of `ARCHITECTURES`; None for the suite's reference network.
-        seed: Of initialisation, order, augmentation and pruning.
-        recipe: Key of `RECIPES`; None for the paper's, on digits `digits-20`.
-        device: As for `evaluate`.
-        root: Data root.
-    """
-
-    suite: str
-    architecture: str | None = None
-    seed: int = 1234
-    recipe: str | None = None
-    device: str = "auto"
-    root: Path | None = None
-
-    @property
-    def spec(self) -> SuiteSpec:
-        """The suite's entry."""
-        return suite_spec(self.suite)
-
-    @property
-    def network(self) -> str:
-        """The architecture, the suite's where none is named."""
-        return self.architecture or self.spec.reference
-
-    @property
-    def recipe_name(self) -> str:
-        """The recipe, the architecture's where none is named."""
-        return self.recipe or default_recipe(self.suite, self.network)
-
-    def stream(self, purpose: str) -> torch.Generator:
-        """A generator of its own for each purpose, so that no two draws are related."""
-        digest = hashlib.sha256(f"{purpose} {self.seed}".encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+__all__ = ["Cut", "Plan", "prune", "train_dense"]
+RECORDED = ("moment", "structure")  # options for which the record has a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +29,23 @@ class Cut:
     """What a pruner is to remove.
 
     Args:
-        pruner: Key of `PRUNERS`.
-        sparsity: Share of the prunable weights, in [0, 1).
+        pruner: Key of `PRUNERS`, `module:function`, or a function (scoring) -> saliency.
+        sparsity: Share of the prunable weights, in [0, 1); of the hidden channels where the
+            pruner is structured.
         scope: `global` or `local`; None for the pruner's own.
         options: Option -> value as it is typed; see `bench.pruners.options`.
     """
 
-    pruner: str
+    pruner: str | Callable[..., Saliency]
     sparsity: float
-    scope: masks.Scope | None = None
+    scope: Scope | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 def train_dense(plan: Plan, folder: Path, *, progress: Progress = silent) -> Path:
     """Trains a dense network and packs it.
+
+    Killed and called again, it goes on after the last whole epoch, to the same weights.
 
     Args:
         plan: What and from which seed.
@@ -96,17 +58,12 @@ def train_dense(plan: Plan, folder: Path, *, progress: Progress = silent) -> Pat
     Raises:
         BenchError: If the plan names something unknown or the data is missing.
     """
-    recipe, data = recipe_named(plan.recipe_name), _training_data(plan, progress)
-    model = _fresh(plan, data)
-    train(model, data, recipe, plan.stream("training"), progress=progress)
-    record = replace(
-        described("dense", plan.network, model).record,
-        pruner="dense",
-        declared_sparsity=0.0,
-        seed=plan.seed,
-        recipe=plan.recipe_name,
-    )
-    return pack(model, record, folder, suite=plan.suite, epochs=recipe.epochs)
+    setting = setting_of(plan, "dense", folder, progress)
+    training = Training(setting, fresh_model(plan), total=setting.recipe.epochs)
+    resume(training)
+    train(training, training.total)
+    facts = {"slug": "dense", "pruner": "dense", "declared_sparsity": 0.0}
+    return _packed(plan, training, folder, facts, {"epochs": len(setting.curve)})
 
 
 def prune(
@@ -117,110 +74,79 @@ def prune(
     parent: Path | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Prunes a network, trains it where the pruner acts before training, and packs it.
+    """Prunes a network, trains it when the pruner's moment says so, and packs it.
+
+    Killed and called again, it goes on after the last whole epoch, to the same weights.
 
     Args:
-        plan: What and from which seed.
+        plan: What and from which seed; what it leaves open is the parent's.
         cut: Which pruner is to remove how much.
         folder: Submission folder to write.
-        parent: Dense submission, for pruners that act after training; there is no fine-tuning.
+        parent: Dense submission. After training it is what is pruned; for other moments it is
+            the run to compare with, and only its hash is taken.
         progress: Called with (what, done, total).
 
     Returns:
         The folder.
 
     Raises:
-        BenchError: If the plan or the cut names something unknown, or the parent or the data is
-            missing.
+        BenchError: If the plan or the cut names something unknown, the parent or the data is
+            missing, or the parent is of another plan.
     """
-    recipe = recipe_named(plan.recipe_name)
-    pruner, changed = with_options(_pruner_named(cut.pruner), cut.options)
-    if cut.scope:
-        pruner = replace(pruner, scope=cut.scope)
-    dense = _dense_parent(plan, cut, parent) if pruner.moment == "after" else None
-    data = _training_data(plan, progress)
-    model = dense.model.to(data.labels.device) if dense else _fresh(plan, data)
-    mask = _pruned(model, plan, data, pruner, cut.sparsity)
-    if not dense:
-        train(model, data, recipe, plan.stream("training"), mask=mask, progress=progress)
-    changed.pop("moment", None)  # the record has a field for it
-    name = " ".join([cut.pruner, *(f"{key}={changed[key]}" for key in sorted(changed))])
-    slug = re.sub("[^a-z0-9.-]+", "-", f"{name}-{cut.sparsity:g}")
+    name, row = pruner_named(cut.pruner)
+    pruner, act, changed = with_options(row, cut.options)
+    pruner = replace(pruner, scope=cut.scope or pruner.scope)
+    dense = parent_of(plan, parent, needed_by=name if pruner.moment == "after" else None)
+    plan = dense.plan
+    own = [f"{key}={changed[key]}" for key in sorted(changed) if key not in RECORDED]
+    full = " ".join([name, *own])
+    asked = (name, cut.sparsity, sorted(changed.items()), pruner.scope, dense.sha256)
+    work = f"{asked} {_source(row.saliency)}"
+    setting = setting_of(plan, work, folder, progress)
+    model = dense.model if dense.model and pruner.moment == "after" else fresh_model(plan)
+    training = Training(setting, model)
+    resume(training)
+    act(training, pruner, cut.sparsity)
+    facts = {
+        "slug": re.sub("[^a-z0-9.-]+", "-", f"{full}-{cut.sparsity:g}".lower())[:64],
+        "pruner": full,
+        "declared_sparsity": cut.sparsity,
+        "moment": pruner.moment,
+        "scope": pruner.scope,
+        "structure": pruner.structure,
+    }
+    earlier = dense.epochs if pruner.moment == "after" else 0
+    epochs = None if earlier is None else earlier + len(setting.curve)
+    return _packed(plan, training, folder, facts, {"epochs": epochs, "parent": dense.sha256})
+
+
+def _source(function: Callable[..., Saliency]) -> str:
+    """The function's text, so that unfinished work of another text is not resumed."""
+    try:
+        return inspect.getsource(function)
+    except OSError:  # typed into a console
+        return repr(function)
+
+
+def _packed(
+    plan: Plan,
+    training: Training[Normalised],
+    folder: Path,
+    facts: Mapping[str, Any],
+    trained: Mapping[str, object],
+) -> Path:
+    """Writes the submission with its learning curve, and forgets the unfinished work."""
+    curve = training.setting.curve
     record = replace(
-        described(slug, plan.network, model).record,
-        pruner=name,
-        declared_sparsity=cut.sparsity,
-        moment=pruner.moment,
-        scope=pruner.scope,
-        structure=pruner.structure,
+        described(facts["slug"], plan.network, training.model).record,
         seed=plan.seed,
-        recipe=dense.record.recipe if dense else plan.recipe_name,
+        recipe=plan.recipe_name,
+        **facts,
     )
-    training = {"parent": dense.record.weights_sha256} if dense else {"epochs": recipe.epochs}
-    return pack(model, record, folder, suite=plan.suite, **training)
-
-
-def _pruned(
-    model: Normalised, plan: Plan, data: TrainingSet, pruner: Pruner, sparsity: float
-) -> masks.Mask:
-    """The mask of the last step of the schedule, applied; each step scores what is left."""
-    model.eval()
-    mask: masks.Mask = {}
-    drawn, scoring = plan.stream("pruning"), plan.stream("scoring")
-    steps = STEPS_RESNET if plan.network.startswith("resnet") else STEPS
-    for target in masks.targets(pruner.schedule, sparsity, steps):
-        batches = _scoring_batches(plan, data, pruner.score_batches, scoring)
-        scores = pruner.saliency(Scoring(model, batches, mask, drawn))
-        mask = masks.keep_top(scores, target, pruner.scope, within=mask)
-        masks.apply(model, mask)
-    return mask
-
-
-def _pruner_named(name: str) -> Pruner:
-    if name not in PRUNERS:
-        raise BenchError("E-BAD-VALUE", f"pruner: got {name!r}, expected one of {list(PRUNERS)}")
-    return PRUNERS[name]
-
-
-def _training_data(plan: Plan, progress: Progress) -> TrainingSet:
-    limit = recipe_named(plan.recipe_name).images
-    images = training_set(plan.suite, root=plan.root, limit=limit, progress=progress)
-    return TrainingSet.on(choose_device(plan.device), images)
-
-
-def _fresh(plan: Plan, data: TrainingSet) -> Normalised:
-    """An untrained network behind the suite's normalisation."""
-    network = initialised(
-        plan.network,
-        classes=plan.spec.classes,
-        channels=plan.spec.shape[0],
-        generator=plan.stream("initialisation"),
-    )
-    return Normalised(network, plan.spec.mean, plan.spec.std).to(data.labels.device)
-
-
-def _dense_parent(plan: Plan, cut: Cut, parent: Path | None) -> LoadedSubmission:
-    if parent is None:
-        raise BenchError(
-            "E-BAD-VALUE", f"{cut.pruner} prunes a trained network: give its folder with --from"
-        )
-    dense = load_submission(parent)
-    if dense.record.seed != plan.seed:
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"seed: got {plan.seed}, the parent {parent} was trained with {dense.record.seed}; "
-            "a pruned run is compared with the dense run of the same seed",
-        )
-    return dense
-
-
-def _scoring_batches(
-    plan: Plan, data: TrainingSet, count: int, generator: torch.Generator
-) -> list[Batch]:
-    """Random training images with their labels, augmented as in training."""
-    augment = recipe_named(plan.recipe_name).augment
-    drawn = data.shuffled(SCORING_BATCH_SIZE, generator)
-    return [
-        ((crop_and_flip(pixels, generator) if augment else pixels).float().div_(255), labels)
-        for pixels, labels in islice(drawn, count)
-    ]
+    files = {"curve.csv": curve_csv(curve)}
+    if curve:
+        title = f"{record.slug}: {plan.network} on {plan.suite}, {record.recipe}, seed {plan.seed}"
+        files["curve.png"] = curve_png(curve, title)
+    pack(training.model, record, folder, {"suite": plan.suite, **trained}, files)
+    forget(training.setting)
+    return folder

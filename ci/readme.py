@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import get_args
+from typing import Any, Literal, get_args, get_origin
 
 import pandas as pd
 
@@ -16,13 +16,14 @@ from bench.data import SUITES
 from bench.errors import ERRORS
 from bench.models import ARCHITECTURES
 from bench.protocol import as_markdown
-from bench.pruners import PRUNERS, Pruner
-from bench.pruners.options import ROW, known
+from bench.pruners import PRUNERS
+from bench.pruners.moments import MOMENTS
+from bench.pruners.options import own
 from bench.ranking import rank, relative, summary
+from bench.recipes import RECIPES
 from bench.records import Run, from_json
 from bench.store import open_store, save_run, score_frame
 from bench.tables import write
-from bench.training import RECIPES
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -99,10 +100,18 @@ def suites() -> str:
 def recipes() -> str:
     """How baselines are trained."""
     rows = [
-        (f"`{name}`", r.epochs, r.batch_size, r.images or "all", "yes" if r.augment else "no")
+        (
+            f"`{name}`",
+            r.epochs,
+            r.early,
+            r.batch_size,
+            r.images or "all",
+            "yes" if r.augment else "no",
+            "bfloat16" if r.bfloat16 else "float32",
+        )
         for name, r in RECIPES.items()
     ]
-    names = ("recipe", "epochs", "batch", "training images", "crops and flips")
+    names = ("recipe", "epochs", "early", "batch", "training images", "crops, flips", "arithmetic")
     return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
 
 
@@ -112,20 +121,34 @@ def architectures() -> str:
 
 
 def pruners() -> str:
-    """The rows of the table of pruners, with the options of their own."""
+    """The rows of the table of pruners, with the options of their saliencies."""
     rows = [
-        (f"`{name}`", row.moment, row.scope, row.schedule, _own_options(row) or "–")
+        (f"`{name}`", row.moment, row.structure, row.schedule, _choices(row.saliency) or "–")
         for name, row in PRUNERS.items()
     ]
-    names = ("pruner", "moment", "scope", "schedule", "options")
+    names = ("pruner", "moment", "structure", "schedule", "options")
     return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
 
 
-def _own_options(row: Pruner) -> str:
-    own = {name: kind for name, kind in known(row).items() if name not in ROW}
+def moments() -> str:
+    """When a pruner may act, with the options of each moment."""
+    rows = [
+        (f"`{name}`", str(act.__doc__).partition("\n")[0], _choices(act) or "–")
+        for name, act in MOMENTS.items()
+    ]
+    names = ("moment", "what happens", "options")
+    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+
+
+def _choices(function: Callable[..., object]) -> str:
     return ", ".join(
-        f"`{name}` ({', '.join(get_args(kind)) or kind.__name__})" for name, kind in own.items()
+        f"`{name}` ({', '.join(get_args(kind)) if get_origin(kind) is Literal else _type(kind)})"
+        for name, kind in own(function).items()
     )
+
+
+def _type(kind: Any) -> str:
+    return (get_args(kind) or (kind,))[0].__name__
 
 
 def errors() -> str:
@@ -141,6 +164,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "architectures": architectures,
     "recipes": recipes,
     "pruners": pruners,
+    "moments": moments,
     "errors": errors,
 }
 

@@ -1,71 +1,144 @@
-"""Every row of the table of pruners, and their options."""
+"""Every row of the table of pruners, at every moment, in every structure and scope."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 
-from bench import baselines, masks
+from bench import baselines
 from bench.baselines import Cut, Plan
 from bench.errors import BenchError
-from bench.models import ARCHITECTURES, initialised, prunable
+from bench.models import ARCHITECTURES, Normalised, initialised, prunable
+from bench.models.channels import channel_slices
 from bench.pruners import PRUNERS
+from bench.pruners.cutting import cut
+from bench.pruners.moments import MOMENTS
+from bench.pruners.named import pruner_named
 from bench.pruners.options import known, with_options
+from bench.recipes import Recipe
 from bench.saliency import Scoring
+from bench.setting import Setting, TrainingSet
 from bench.submissions import load_submission
+from bench.training import Training
 
 SPARSITIES = (0, 0.5, 0.9, 0.98)
 
 
-def scoring(architecture, mask=None):
+def tiny(architecture: str) -> Training[Normalised]:
+    """A fresh network on ten random images, trained for two epochs at most."""
     generator = torch.Generator().manual_seed(0)
     channels = ARCHITECTURES[architecture].channels
     side = 28 if channels == 1 else 32
+    images = torch.randint(
+        0, 256, (10, channels, side, side), generator=generator, dtype=torch.uint8
+    )
+    data = TrainingSet(images, torch.arange(10))
+    setting = Setting(
+        architecture,
+        data,
+        Recipe(epochs=2, early=1, batch_size=4),
+        Plan("digits").stream,
+        outliers=lambda: data,
+    )
     network = initialised(architecture, classes=10, channels=channels, generator=generator)
-    masks.apply(network, mask or {})
-    images = torch.rand(4, channels, side, side, generator=generator)
-    return Scoring(network, [(images, torch.arange(4))], mask or {}, generator)
+    return Training(setting, Normalised(network, (0.5,) * channels, (0.5,) * channels).eval())
 
 
-@pytest.mark.parametrize("architecture", ["lenet5", "conv6"])
+def check_sparsity(training: Training[Normalised], structure: str, sparsity: float) -> None:
+    """Within one weight, or one channel; and what is left is there to be counted."""
+    architecture = training.setting.architecture
+    network = training.model.network
+    if structure == "unstructured":
+        weights = prunable(network).values()
+        whole, left = sum(w.numel() for w in weights), sum(int(w.count_nonzero()) for w in weights)
+        assert abs(left - whole * (1 - sparsity)) <= 1
+        return
+    full = ARCHITECTURES[architecture].widths
+    parts = {layer: slices[0] for layer, slices in channel_slices(architecture).items()}
+    tensors = network.state_dict()
+    left = {layer: tensors[part.tensor].shape[part.dim] for layer, part in parts.items()}
+    assert min(left.values()) >= 1
+    assert abs(sum(left.values()) - max(len(full), sum(full.values()) * (1 - sparsity))) <= 1
+
+
+def check_sparsities(name: str, architecture: str) -> None:
+    for sparsity in SPARSITIES:
+        training = tiny(architecture)
+        cut(training, PRUNERS[name], sparsity)
+        check_sparsity(training, PRUNERS[name].structure, sparsity)
+        assert (training.cuts, training.sparsity) == (1, sparsity)
+
+
 @pytest.mark.parametrize("name", PRUNERS)
-def test_every_pruner_meets_its_sparsity_within_one_weight(name, architecture):
-    check_sparsities(name, architecture)
+def test_every_pruner_meets_its_sparsity_within_one_weight(name):
+    check_sparsities(name, "lenet5")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ["alexnet", "resnet18", "resnet18-relu"])
+@pytest.mark.parametrize("architecture", ["conv6", "alexnet", "resnet18", "resnet18-relu"])
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_pruner_meets_its_sparsity_on_the_large_networks(name, architecture):
     check_sparsities(name, architecture)
 
 
-def check_sparsities(name, architecture):
-    scores = PRUNERS[name].saliency(scoring(architecture))
-    count = sum(score.numel() for score in scores.values())
-    for sparsity in SPARSITIES:
-        mask = masks.keep_top(scores, sparsity, PRUNERS[name].scope)
-        kept = sum(int(part.sum()) for part in mask.values())
-        assert abs(kept - count * (1 - sparsity)) <= 1
+@pytest.mark.parametrize("scope", ["global", "local"])
+@pytest.mark.parametrize("structure", ["unstructured", "structured"])
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("name", PRUNERS)
+def test_every_pruner_acts_at_every_moment_in_every_structure_and_scope(
+    name, moment, structure, scope
+):
+    training = tiny("lenet5")
+    row, act, _ = with_options(PRUNERS[name], {"moment": moment, "structure": structure})
+    if PRUNERS[name].structure == "structured" and structure == "unstructured":
+        with pytest.raises(BenchError, match="one number a weight"):
+            act(training, replace(row, scope=scope), 0.75)
+        return
+    act(training, replace(row, scope=scope), 0.75)
+    assert training.sparsity == 0.75
+    if scope == "global":
+        check_sparsity(training, structure, 0.75)
+    answer = training.model(torch.rand(2, 1, 28, 28))
+    assert answer.shape == (2, 10)
+    assert answer.isfinite().all()
 
 
 @pytest.mark.parametrize("name", PRUNERS)
-def test_every_pruner_scores_every_weight_with_a_number_and_nothing_else(name):
-    case = scoring("lenet5")
-    before = {key: value.clone() for key, value in case.network.state_dict().items()}
-    scores = PRUNERS[name].saliency(case)
-    shapes = {key: weight.shape for key, weight in prunable(case.network).items()}
-    assert {key: score.shape for key, score in scores.items()} == shapes
-    assert all(bool(score.isfinite().all()) for score in scores.values())
-    after = case.network.state_dict()
-    assert all(torch.equal(before[key], after[key]) for key in before)
+def test_every_pruner_scores_every_weight_with_a_number_and_leaves_the_network_alone(name):
+    training = tiny("lenet5")
+    model, data = training.model, training.setting.data
+    before = {key: value.clone() for key, value in model.named_parameters()}
+    scoring = Scoring(
+        model,
+        [(data.images.float() / 255, data.labels)],
+        generator=torch.Generator().manual_seed(0),
+        sparsity=0.5,
+        setting=training.setting,
+    )
+    scores = PRUNERS[name].saliency(scoring)
+    weights = prunable(model)
+    assert set(scores) == set(weights)
+    for key, score in scores.items():
+        assert score.shape in (weights[key].shape, weights[key].shape[:1])
+        assert score.isfinite().all()
+        assert not score.requires_grad
+    for key, value in model.named_parameters():
+        assert torch.equal(before[key], value)
+        assert value.requires_grad
+        assert value.grad is None
 
 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_pruner_writes_a_submission_of_its_sparsity(name, dense, tmp_path):
     folder = baselines.prune(Plan("digits"), Cut(name, 0.9), tmp_path / "out", parent=dense)
-    record = load_submission(folder).record
-    assert record.pruner == name
-    assert record.moment == PRUNERS[name].moment
-    assert abs(record.measured_sparsity - 0.9) <= 1 / 142_110
+    record, row = load_submission(folder).record, PRUNERS[name]
+    assert (record.pruner, record.moment, record.structure) == (name, row.moment, row.structure)
+    assert record.declared_sparsity == 0.9
+    if row.structure == "unstructured":
+        assert abs(record.measured_sparsity - 0.9) <= 1 / 142_110
+    else:
+        assert record.measured_sparsity > 0.9
+        assert sum(record.widths.values()) == 22 + 10
 
 
 def test_any_pruner_can_act_after_training(dense, tmp_path):
@@ -79,7 +152,7 @@ def test_any_pruner_can_act_after_training(dense, tmp_path):
 
 def test_options_become_arguments_of_the_saliency_or_fields_of_the_row():
     texts = {"sign": "neg-abs", "temperature": "2", "score_batches": "3", "schedule": "halving"}
-    row, changed = with_options(PRUNERS["grasp"], texts)
+    row, _, changed = with_options(PRUNERS["grasp"], texts)
     assert row.saliency.keywords == {"sign": "neg-abs", "temperature": 2.0}
     assert (row.score_batches, row.schedule, row.moment) == (3, "halving", "before")
     assert changed == {**row.saliency.keywords, "score_batches": 3, "schedule": "halving"}
@@ -87,11 +160,13 @@ def test_options_become_arguments_of_the_saliency_or_fields_of_the_row():
 
 def test_an_option_at_its_own_value_makes_no_other_pruner():
     texts = {"sign": "wang", "temperature": "200", "moment": "before", "score_batches": "5"}
-    assert with_options(PRUNERS["grasp"], texts)[1] == {}
+    assert with_options(PRUNERS["grasp"], texts).changed == {}
 
 
 def test_every_option_has_a_type_that_text_can_become():
-    assert set(known(PRUNERS["magnitude"])) == {"moment", "schedule", "score_batches"}
+    row = {"moment", "structure", "schedule", "score_batches", "finetune_epochs"}
+    assert set(known(PRUNERS["magnitude"])) == row
+    assert set(known(PRUNERS["imp"])) == row | {"rounds"}
     assert {"sign", "temperature", "loss"} <= set(known(PRUNERS["grasp"]))
 
 
@@ -103,9 +178,26 @@ def test_every_option_has_a_type_that_text_can_become():
         ({"temperature": "hot"}, "expected float"),
         ({"temperature": "nan"}, "positive"),
         ({"score_batches": "0"}, "positive"),
+        ({"when": "auto"}, "when.*expected some of"),
+        ({"moment": "late"}, "expected one of .*iterative"),
+        ({"moment": "iterative", "finetune_epochs": "3"}, "ends with its training"),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_there_is(texts, message):
     with pytest.raises(BenchError, match=message) as caught:
         with_options(PRUNERS["grasp"], texts)
     assert caught.value.code == "E-BAD-VALUE"
+
+
+def test_a_moment_brings_its_own_options():
+    texts = {"moment": "early", "when": "auto", "budget": "equal", "finetune_epochs": "0"}
+    _, act, changed = with_options(PRUNERS["snip"], texts)
+    assert act.func is MOMENTS["early"]
+    assert act.keywords == {"when": "auto", "budget": "equal"}
+    assert changed["finetune_epochs"] == 0
+
+
+def test_a_name_close_to_one_of_the_table_is_suggested():
+    assert pruner_named("magnitude-after") == ("magnitude", PRUNERS["magnitude"])
+    with pytest.raises(BenchError, match="did you mean cropit"):
+        pruner_named("cropitt")

@@ -138,7 +138,79 @@ def test_snip_with_the_negative_logit_is_input_times_weight(linear, batches):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("score", [saliency.snip, saliency.grasp, saliency.crop])
+def normalised_network() -> nn.Sequential:
+    """Biases before and after a BatchNorm that is far from the identity."""
+    network = nn.Sequential(
+        nn.Conv2d(1, 3, 3),
+        nn.BatchNorm2d(3),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(12, 4, bias=False),
+        nn.BatchNorm1d(4),
+        nn.Tanh(),
+        nn.Linear(4, 3),
+    )
+    for module in network:
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            for values in (module.weight.data, module.bias.data, module.running_mean):
+                values.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return network.double().eval()
+
+
+def slope_by_gates(network, data, mask, loss):
+    """{layer weight name: |∂/∂c ⟨m ⊙ g, ∂L/∂w⟩|} with real gates behind the layers."""
+    images, labels = (torch.cat(parts) for parts in zip(*data, strict=True))
+    weights = prunable(network)
+    gates = {name: torch.ones(len(weight)).double() for name, weight in weights.items()}
+    hooks = []
+    for name, gate in gates.items():
+        shape = (-1, *[1] * (weights[name].dim() - 2))
+        layer = network.get_submodule(name.removesuffix(".weight"))
+        gated = gate.requires_grad_().view(shape)
+        hooks.append(layer.register_forward_hook(lambda *args, gated=gated: args[2] * gated))
+    value = saliency.LOSSES[loss](network(images), labels) / len(labels)
+    slopes = torch.autograd.grad(value, list(weights.values()), create_graph=True)
+    flow = sum(
+        (slope * slope.detach() * mask[name]).sum()
+        for name, slope in zip(weights, slopes, strict=True)
+    )
+    found = torch.autograd.grad(flow, list(gates.values()))
+    for hook in hooks:
+        hook.remove()
+    return {name: slope.abs() for name, slope in zip(weights, found, strict=True)}
+
+
+@pytest.mark.parametrize("loss", ["ce", "neg-logit"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_score_of_a_node_is_the_derivative_by_a_gate_on_its_output(batches, count, loss):
+    network = normalised_network()
+    data = [(images.double(), labels) for images, labels in batches[:count]]
+    mask = {name: torch.rand_like(weight) > 0.3 for name, weight in prunable(network).items()}
+    apply(network, mask)
+    found = saliency.crop_nodes(Scoring(network, data, mask), loss=loss)
+    assert {name: tuple(score.shape) for name, score in found.items()} == {
+        "0.weight": (3,),
+        "4.weight": (4,),
+        "7.weight": (3,),
+    }
+    torch.testing.assert_close(found, slope_by_gates(network, data, mask, loss))
+
+
+def test_the_score_of_a_node_of_a_linear_layer_is_the_closed_form(linear, batches):
+    image, label = batches[0][0][:1], batches[0][1][:1]
+    logits = linear(image).detach()[0]
+    chances = logits.softmax(0)
+    residual = chances - torch.eye(3)[label[0]]
+    curvature = torch.diag(chances) - torch.outer(chances, chances)
+    expected = image.square().sum() * (logits * (curvature @ residual) + residual.square()).abs()
+    found = saliency.crop_nodes(Scoring(linear, [(image, label)]))["1.weight"]
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    "score", [saliency.snip, saliency.grasp, saliency.crop, saliency.crop_nodes]
+)
 def test_scoring_leaves_the_network_as_it_was(batches, score):
     network = nn.Sequential(
         nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Dropout(), nn.Linear(8, 3)

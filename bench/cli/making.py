@@ -15,7 +15,7 @@ Out = Annotated[Path, typer.Option("--out", help="Submission folder to write; re
 
 @app.command(
     epilog="Examples:\n\n"
-    "bench train --suite fashionmnist --arch lenet5 --recipe lenet-10 --out dense\n\n"
+    "bench train --suite fashionmnist --arch lenet5 --recipe short-10 --out dense\n\n"
     "bench train --seed 2345 --out dense-2345"
 )
 def train(
@@ -28,7 +28,10 @@ def train(
     data: options.Data = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a dense baseline and write it as a submission folder."""
+    """Train a dense baseline and write it as a submission folder.
+
+    Killed and run again, it goes on after the last whole epoch.
+    """
     from bench.baselines import Plan, train_dense
 
     plan = Plan(suite, architecture=arch, seed=seed, recipe=recipe, device=device, root=data)
@@ -41,12 +44,19 @@ def train(
     epilog="Examples:\n\n"
     "bench prune --pruner snip --sparsity 0.9 --suite fashionmnist --out snip-90\n\n"
     "bench prune --pruner magnitude --sparsity 0.5 --from dense --out magnitude-50\n\n"
-    "bench prune --pruner grasp --option sign=authors-inverted --sparsity 0.9 --out grasp-90"
+    "bench prune --pruner cropit-s --sparsity 0.8 --scope local --out cropit-s-80\n\n"
+    "bench prune --pruner edge-popup-after --option objective=adversarial --sparsity 0.5 "
+    "--from dense --out robust-50\n\n"
+    "bench prune --pruner my_module:my_function --sparsity 0.9 --moment early --out mine-90"
 )
 def prune(
     pruner: options.Pruner,
     sparsity: Annotated[
-        float, typer.Option("--sparsity", help="Share of weights to remove; 0.9 keeps 10 %.")
+        float,
+        typer.Option(
+            "--sparsity",
+            help="Share of weights to remove, of channels if structured; 0.9 keeps 10 %.",
+        ),
     ],
     out: Out,
     suite: options.Suite = "digits",
@@ -55,15 +65,23 @@ def prune(
     recipe: options.Recipe = None,
     parent: Annotated[
         Path | None,
-        typer.Option("--from", help="Dense submission, for pruners that act after training."),
+        typer.Option(
+            "--from",
+            help="Dense submission or its weights: pruned by pruners that act after training, "
+            "for the others the run to compare with.",
+        ),
     ] = None,
     scope: Annotated[
         Literal["global", "local"] | None,
         typer.Option("--scope", help="Rank over all layers or within each. Default: the pruner's."),
     ] = None,
     moment: Annotated[
-        Literal["before", "after"] | None,
-        typer.Option("--moment", help="Act before training or after it. Default: the pruner's."),
+        Literal["before", "early", "iterative", "after"] | None,
+        typer.Option("--moment", help="When to prune, seen from training. Default: the pruner's."),
+    ] = None,
+    structure: Annotated[
+        Literal["unstructured", "structured"] | None,
+        typer.Option("--structure", help="Mask weights or remove channels. Default: the pruner's."),
     ] = None,
     option: Annotated[
         list[str] | None,
@@ -73,15 +91,19 @@ def prune(
     data: options.Data = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Prune a baseline and write it as a submission folder."""
+    """Prune a baseline and write it as a submission folder.
+
+    Killed and run again, it goes on after the last whole epoch.
+    """
     from bench import baselines
 
     plan = baselines.Plan(
         suite, architecture=arch, seed=seed, recipe=recipe, device=device, root=data
     )
-    given = options.pairs([*(option or []), *([f"moment={moment}"] if moment else [])])
+    fields = {"moment": moment, "structure": structure}
+    named = [f"{name}={value}" for name, value in fields.items() if value]
     with shown(quiet) as progress:
-        cut = baselines.Cut(pruner, sparsity, scope, given)
+        cut = baselines.Cut(pruner, sparsity, scope, options.pairs([*(option or []), *named]))
         folder = baselines.prune(plan, cut, out, parent=parent, progress=progress)
     print(f"Next: bench evaluate {folder} --suite {suite}", file=sys.stderr)
 

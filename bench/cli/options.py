@@ -21,7 +21,7 @@ def _architectures() -> list[str]:
 
 
 def _recipes() -> list[str]:
-    from bench.training import RECIPES
+    from bench.recipes import RECIPES
 
     return list(RECIPES)
 
@@ -64,7 +64,12 @@ Recipe = Annotated[
     ),
 ]
 Pruner = Annotated[
-    str, typer.Option("--pruner", help="Method.", autocompletion=completing(_pruners))
+    str,
+    typer.Option(
+        "--pruner",
+        help="Method of the table, or MODULE:FUNCTION of your own.",
+        autocompletion=completing(_pruners),
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of training and pruning.")]
 Only = Annotated[

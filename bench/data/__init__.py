@@ -5,7 +5,15 @@ Fetching, importing and listing are commands of their own: `fetch`, `imports`, `
 
 from bench.data.images import ImageSet, Progress, silent
 from bench.data.shifts import prepare_shifts, shift_conditions, shifted
-from bench.data.suites import SUITES, Suite, SuiteSpec, load_suite, suite_spec, training_set
+from bench.data.suites import (
+    SUITES,
+    Suite,
+    SuiteSpec,
+    load_suite,
+    outlier_training_set,
+    suite_spec,
+    training_set,
+)
 
 __all__ = [
     "SUITES",
@@ -14,6 +22,7 @@ __all__ = [
     "Suite",
     "SuiteSpec",
     "load_suite",
+    "outlier_training_set",
     "prepare_shifts",
     "shift_conditions",
     "shifted",

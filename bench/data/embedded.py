@@ -13,11 +13,13 @@ def embedded_set(name: str, limit: int | None, shape: Shape) -> ImageSet:
     """One of the sets that need no file.
 
     Args:
-        name: `digits`, `digits-train` or `patches`.
+        name: `digits`, `digits-train`, `patches` or `patches-train`.
         limit: First images to take, or None for all.
         shape: Channels, height and width to bring them to.
     """
-    images, labels = _patches() if name == "patches" else _digits(training=name != "digits")
+    content, _, split = name.partition("-")
+    make = _patches if content == "patches" else _digits
+    images, labels = make(training=split == "train")
     images, labels = fit(images[:limit], shape), labels[:limit]
     return ImageSet(name, images, labels, fingerprint(images, labels))
 
@@ -48,15 +50,17 @@ def _fourteenths() -> np.ndarray:
     return weights
 
 
-def _patches() -> Arrays:
+def _patches(*, training: bool) -> Arrays:
     """Grey 28×28 patches of scikit-learn's two photographs, (660, 1, 28, 28) uint8.
 
     A grid without overlap from the top left corner, row by row; rests at the right and at the
-    bottom are left out. The label is the photograph.
+    bottom are left out. The label is the photograph. The grid for training begins half a patch
+    further in: other patches, of the same photographs.
     """
+    first = SIDE // 2 if training else 0
     photographs = load_sample_images().images
     grids = [
-        _grid(fit(photo.transpose(2, 0, 1)[None], (1, *photo.shape[:2]))[0, 0])
+        _grid(fit(photo.transpose(2, 0, 1)[None], (1, *photo.shape[:2]))[0, 0, first:, first:])
         for photo in photographs
     ]
     labels = [np.full(len(grid), place, np.int64) for place, grid in enumerate(grids)]

@@ -173,6 +173,29 @@ def training_set(
     return _labelled(name, "train", data_root(root), limit, progress or silent)
 
 
+def outlier_training_set(
+    name: str, *, root: Path | None = None, progress: Progress | None = None
+) -> ImageSet:
+    """The training split of a suite's first outlier set, for objectives that see anomalies.
+
+    Args:
+        name: Key of `SUITES`.
+        root: As for `training_set`.
+        progress: Likewise.
+
+    Raises:
+        BenchError: As `load_suite`.
+    """
+    spec = suite_spec(name)
+    outliers, place = spec.outliers[0], data_root(root)
+    if outliers not in SETS:
+        return embedded_set(f"{outliers}-train", None, spec.shape)
+    source = find(outliers, "train", place)
+    if source is None:
+        raise BenchError("E-NO-DATA", missing_sentence(outliers, "train", place))
+    return cached(source, None, spec.shape, progress or silent)
+
+
 def suite_spec(name: str) -> SuiteSpec:
     """The entry of a suite.
 

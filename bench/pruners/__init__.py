@@ -6,9 +6,11 @@ from typing import Literal
 
 from bench import saliency
 from bench.masks import Schedule, Scope
+from bench.pruners.edge_popup import edge_popup
 from bench.saliency import Saliency
 
-Moment = Literal["before", "after"]
+Moment = Literal["before", "early", "iterative", "after"]
+Structure = Literal["unstructured", "structured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,27 +19,38 @@ class Pruner:
 
     Args:
         saliency: (scoring) -> saliency, higher = keep; its keyword-only arguments are options.
-        moment: `before` training, or `after` it (on the dense network, no fine-tuning).
+        moment: `before` training; `early` in it; `iterative`, in steps during it, each rewinding
+            the weights; `after` it, on a dense parent.
         scope: `global` ranks over all layers, `local` within each.
-        structure: `unstructured`: single weights.
+        structure: `unstructured` masks single weights, `structured` removes whole channels; the
+            sparsity then is that of the hidden channels.
         schedule: The sparsities on the way; the network is scored anew at each.
         score_batches: Batches of 512 training images that are scored, as in the paper's code.
+        finetune_epochs: Trained after the last step; None for all of the recipe's, and for none
+            where the moment is `after`. An iterative pruner ends with its training.
     """
 
     saliency: Callable[..., Saliency]
-    moment: Moment
+    moment: Moment = "before"
     scope: Scope = "global"
-    structure: str = "unstructured"
+    structure: Structure = "unstructured"
     schedule: Schedule = "one-shot"
     score_batches: int = 5
+    finetune_epochs: int | None = None
 
 
 PRUNERS: Mapping[str, Pruner] = {
-    "random": Pruner(saliency.random, "before"),
+    "random": Pruner(saliency.random),
     "magnitude": Pruner(saliency.magnitude, "after"),
-    "snip": Pruner(saliency.snip, "before"),
+    "snip": Pruner(saliency.snip),
     "snip-after": Pruner(saliency.snip, "after"),
-    "grasp": Pruner(saliency.grasp, "before"),
-    "crop": Pruner(saliency.crop, "before", score_batches=1),
-    "cropit": Pruner(saliency.crop, "before", schedule="halving", score_batches=1),
+    "grasp": Pruner(saliency.grasp),
+    "crop": Pruner(saliency.crop, score_batches=1),
+    "cropit": Pruner(saliency.crop, schedule="halving", score_batches=1),
+    "cropit-s": Pruner(saliency.crop_nodes, structure="structured", schedule="halving"),
+    "early-crop": Pruner(saliency.crop, "early", schedule="halving", score_batches=1),
+    "early-crop-s": Pruner(saliency.crop_nodes, "early", structure="structured"),
+    "imp": Pruner(saliency.magnitude, "iterative", schedule="halving"),
+    "edge-popup": Pruner(edge_popup, finetune_epochs=0),
+    "edge-popup-after": Pruner(edge_popup, "after"),
 }

@@ -1,55 +1,96 @@
 """Options of a pruner: what they are called, what they may be, and their values from text."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from bench.errors import BenchError
 from bench.masks import Schedule
-from bench.pruners import Moment, Pruner
+from bench.pruners import Moment, Pruner, Structure
+from bench.pruners.moments import MOMENTS
 
-ROW: Mapping[str, Any] = {"moment": Moment, "schedule": Schedule, "score_batches": int}
+ROW: Mapping[str, Any] = {
+    "moment": Moment,
+    "structure": Structure,
+    "schedule": Schedule,
+    "score_batches": int,
+    "finetune_epochs": int,
+}
+MAY_BE_ZERO = ("finetune_epochs", "strength")
+
+
+class Chosen(NamedTuple):
+    """A row with its options set.
+
+    Args:
+        pruner: The row; its saliency has its arguments.
+        act: (training, pruner, sparsity): what its moment does, with its arguments.
+        changed: Option -> value where it is another than the row's own.
+    """
+
+    pruner: Pruner
+    act: Callable[..., None]
+    changed: dict[str, Any]
 
 
 def known(pruner: Pruner) -> dict[str, Any]:
-    """Option -> its type: those of every pruner, and the keyword-only ones of its saliency."""
-    parameters = inspect.signature(pruner.saliency).parameters.values()
-    own = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    hints = get_type_hints(pruner.saliency)
-    return dict(ROW) | {name: hints[name] for name in own}
+    """Option -> its type: those of every pruner, those of its moment and of its saliency."""
+    return dict(ROW) | own(MOMENTS[pruner.moment]) | own(pruner.saliency)
 
 
-def with_options(pruner: Pruner, texts: Mapping[str, str]) -> tuple[Pruner, dict[str, Any]]:
-    """The row with options set, and the options that changed it.
+def own(function: Callable[..., object]) -> dict[str, Any]:
+    """Keyword-only argument of a function -> its type."""
+    hints = get_type_hints(function)
+    return {name: hints[name] for name in _keywords(function)}
+
+
+def with_options(pruner: Pruner, texts: Mapping[str, str]) -> Chosen:
+    """The row with options set.
 
     Args:
         pruner: A row of the table.
         texts: Option -> value as it is typed.
 
-    Returns:
-        The row; option -> value where it is another than the row's own.
-
     Raises:
         BenchError: E-BAD-VALUE for an unknown option or a value that it cannot take.
     """
-    kinds, parameters = known(pruner), inspect.signature(pruner.saliency).parameters
+    moment = _value("moment", texts.get("moment", pruner.moment), Moment)
+    act, kinds = MOMENTS[moment], known(replace(pruner, moment=moment))
     unknown = sorted(set(texts) - set(kinds))
     if unknown:
         raise BenchError("E-BAD-VALUE", f"option: got {unknown}, expected some of {list(kinds)}")
-    changed = {}
-    for name, text in texts.items():
-        own = getattr(pruner, name) if name in ROW else parameters[name].default
-        value = _value(name, text, kinds[name])
-        if value != own:
-            changed[name] = value
-    fields = {name: value for name, value in changed.items() if name in ROW}
-    arguments = {name: value for name, value in changed.items() if name not in ROW}
-    return replace(pruner, saliency=partial(pruner.saliency, **arguments), **fields), changed
+    values = {name: _value(name, text, kinds[name]) for name, text in texts.items()}
+    usual = {name: getattr(pruner, name) for name in ROW}
+    usual |= _keywords(act) | _keywords(pruner.saliency)
+    changed = {name: value for name, value in values.items() if value != usual[name]}
+    if moment == "iterative" and "finetune_epochs" in changed:
+        raise BenchError(
+            "E-BAD-VALUE",
+            "finetune_epochs: an iterative pruner ends with its training; leave it out",
+        )
+    row = {name: value for name, value in changed.items() if name in ROW}
+    score = partial(pruner.saliency, **_of(pruner.saliency, changed))
+    return Chosen(
+        replace(pruner, saliency=score, **row), partial(act, **_of(act, changed)), changed
+    )
+
+
+def _keywords(function: Callable[..., object]) -> dict[str, Any]:
+    """Keyword-only argument -> default."""
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _of(function: Callable[..., object], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in _keywords(function) if name in values}
 
 
 def _value(name: str, text: str, kind: Any) -> Any:
+    if isinstance(kind, UnionType):  # `float | None`: None is left out, not typed
+        kind = get_args(kind)[0]
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if choices:
         if text not in choices:
@@ -61,6 +102,7 @@ def _value(name: str, text: str, kind: Any) -> Any:
         raise BenchError(
             "E-BAD-VALUE", f"{name}: got {text!r}, expected {kind.__name__}"
         ) from error
-    if not 0 < value < float("inf"):
+    least = 0 if name in MAY_BE_ZERO else 1e-12
+    if not least <= value < float("inf"):
         raise BenchError("E-BAD-VALUE", f"{name}: got {text}, expected a positive number")
     return value

@@ -36,7 +36,8 @@ class LoadedSubmission:
         model: In evaluation mode; takes images in [0, 1].
         dense: The same architecture at full width, its weights without meaning; None for a
             module outside the table.
-        flags: What a reader of its runs has to know.
+        flags: What a reader of its runs has to know: `layer-collapse` (a layer is all zeros),
+            `not-reproducible-from-file`.
     """
 
     record: Submission
@@ -87,7 +88,8 @@ def from_module(module: nn.Module) -> LoadedSubmission:
     model = module if isinstance(module, Normalised) else Normalised(module)
     name = type(model.network).__name__.lower()
     loaded = described(_slug(name), f"module:{name}", model)
-    return LoadedSubmission(loaded.record, loaded.model, None, ("not-reproducible-from-file",))
+    flags = (*loaded.flags, "not-reproducible-from-file")
+    return LoadedSubmission(loaded.record, loaded.model, None, flags)
 
 
 def fit(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, nn.Module]:
@@ -237,7 +239,8 @@ def described(slug: str, architecture: str, model: Normalised) -> LoadedSubmissi
         mean=model.mean,
         std=model.std,
     )
-    return LoadedSubmission(record, model, dense)
+    collapsed = any(not weight.count_nonzero() for weight in layers.values())
+    return LoadedSubmission(record, model, dense, ("layer-collapse",) if collapsed else ())
 
 
 def _slug(name: str) -> str:

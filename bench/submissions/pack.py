@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import BenchError
@@ -11,7 +12,13 @@ from bench.submissions.canonical import canonical_bytes, weights_sha256
 from bench.submissions.card import FILE, SLUG, WEIGHTS, Card, card_toml
 
 
-def pack(model: Normalised, record: Submission, folder: Path, **training: object) -> Path:
+def pack(
+    model: Normalised,
+    record: Submission,
+    folder: Path,
+    training: Mapping[str, object] | None = None,
+    files: Mapping[str, bytes] | None = None,
+) -> Path:
     """Writes `weights.safetensors` and `submission.toml`; a folder of an old one is replaced.
 
     Args:
@@ -19,6 +26,7 @@ def pack(model: Normalised, record: Submission, folder: Path, **training: object
         record: Declared fields; architecture must be one that `load_submission` knows.
         folder: Target.
         training: Further fields of the section: suite, epochs, parent.
+        files: Name -> content of what is to lie beside them.
 
     Returns:
         The folder.
@@ -45,12 +53,14 @@ def pack(model: Normalised, record: Submission, folder: Path, **training: object
             "structure": record.structure,
             "sparsity": record.declared_sparsity,
         },
-        "training": {"recipe": record.recipe, "seed": record.seed, **training},
+        "training": {"recipe": record.recipe, "seed": record.seed, **(training or {})},
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     (fresh / WEIGHTS).write_bytes(canonical_bytes(tensors))
     (fresh / FILE).write_text(card_toml(card), encoding="utf-8")
+    for name, content in (files or {}).items():
+        (fresh / name).write_bytes(content)
     fresh.chmod(0o755)
     if folder.exists():
         shutil.rmtree(folder)

@@ -209,7 +209,9 @@ def test_a_folder_says_all_that_was_declared(lenet5, tmp_path):
         seed=1234,
         recipe="digits-20",
     )
-    folder = pack(Normalised(lenet5, (0.5,), (0.25,)), record, tmp_path / "snip", suite="digits")
+    folder = pack(
+        Normalised(lenet5, (0.5,), (0.25,)), record, tmp_path / "snip", {"suite": "digits"}
+    )
     found = load_submission(folder)
     assert torch.equal(found.model(images()), lenet5((images() - 0.5) / 0.25))
     assert found.record.mean == (0.5,)

@@ -1,0 +1,97 @@
+"""What is trained on what, and from which seed."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bench.data import Progress, SuiteSpec, outlier_training_set, suite_spec, training_set
+from bench.environment import choose_device
+from bench.models import Normalised, initialised
+from bench.recipes import default_recipe, recipe_named
+from bench.setting import Setting, TrainingSet
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A suite, an architecture, a recipe, a seed.
+
+    Args:
+        suite: Key of `SUITES`; its normalisation becomes part of the model.
+        architecture: Key of `ARCHITECTURES`; None for the suite's reference network.
+        seed: Of initialisation, order, augmentation and pruning.
+        recipe: Key of `RECIPES`; None for the paper's, on digits `digits-20`.
+        device: As for `evaluate`.
+        root: Data root.
+    """
+
+    suite: str
+    architecture: str | None = None
+    seed: int = 1234
+    recipe: str | None = None
+    device: str = "auto"
+    root: Path | None = None
+
+    @property
+    def spec(self) -> SuiteSpec:
+        """The suite's entry."""
+        return suite_spec(self.suite)
+
+    @property
+    def network(self) -> str:
+        """The architecture, the suite's where none is named."""
+        return self.architecture or self.spec.reference
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe, the architecture's where none is named."""
+        return self.recipe or default_recipe(self.suite, self.network)
+
+    def stream(self, purpose: str) -> torch.Generator:
+        """A generator of its own for each purpose, so that no two draws are related."""
+        digest = hashlib.sha256(f"{purpose} {self.seed}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setting:
+    """Loads the training set and says where the work is kept while it is unfinished.
+
+    Args:
+        plan: What and from which seed.
+        work: Tells apart what is made from the same plan; part of the checkpoints' identity.
+        folder: Where the result will be; checkpoints lie beside it.
+        progress: Called with (what, done, total).
+
+    Raises:
+        BenchError: If the plan names something unknown or the data is missing.
+    """
+    recipe, device = recipe_named(plan.recipe_name), choose_device(plan.device)
+    images = training_set(plan.suite, root=plan.root, limit=recipe.images, progress=progress)
+
+    def outliers() -> TrainingSet:
+        found = outlier_training_set(plan.suite, root=plan.root, progress=progress)
+        return TrainingSet.on(device, found)
+
+    facts = (plan.suite, plan.network, plan.seed, recipe, device.type, images.fingerprint, work)
+    return Setting(
+        plan.network,
+        TrainingSet.on(device, images, augment=recipe.augment),
+        recipe,
+        plan.stream,
+        outliers=outliers,
+        checkpoints=folder.parent / f".{folder.name}.unfinished",
+        identity=hashlib.sha256(repr(facts).encode()).hexdigest(),
+        progress=progress,
+    )
+
+
+def fresh_model(plan: Plan) -> Normalised:
+    """An untrained network behind the suite's normalisation."""
+    network = initialised(
+        plan.network,
+        classes=plan.spec.classes,
+        channels=plan.spec.shape[0],
+        generator=plan.stream("initialisation"),
+    )
+    return Normalised(network, plan.spec.mean, plan.spec.std).to(choose_device(plan.device))

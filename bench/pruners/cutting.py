@@ -1,0 +1,86 @@
+"""One step of pruning: score, choose, and mask weights or remove channels."""
+
+from collections.abc import Mapping
+from itertools import islice
+
+from torch import Tensor
+
+from bench import masks
+from bench.errors import BenchError
+from bench.models import ARCHITECTURES, Normalised, prunable
+from bench.models.channels import channel_slices, narrowed, remove_channels
+from bench.nodes import keep_nodes, node_scores
+from bench.pruners import Pruner
+from bench.saliency import Saliency, Scoring
+from bench.training import Training, make_trainable
+
+SCORING_BATCH_SIZE = 512
+PREFIX = "network."  # of the model's names, behind its normalisation
+
+
+def cut(training: Training[Normalised], pruner: Pruner, sparsity: float) -> None:
+    """Brings the network to a sparsity, in place of what it was.
+
+    Args:
+        training: Its model is in evaluation mode; mask, channels and optimizer follow.
+        pruner: The row.
+        sparsity: Share of the full network's weights to be gone, of its hidden channels where
+            the row is structured.
+
+    Raises:
+        BenchError: E-BAD-VALUE for a sparsity out of range or a saliency that is no number.
+    """
+    scores = _scores(training, pruner, sparsity)
+    if pruner.structure == "structured":
+        full = ARCHITECTURES[training.setting.architecture].widths
+        slices = channel_slices(training.setting.architecture)
+        worth = node_scores(_inner(scores), slices)
+        _remove(training, keep_nodes(worth, sparsity, pruner.scope, full=full))
+    else:
+        training.mask = masks.keep_top(scores, sparsity, pruner.scope, within=training.mask)
+        masks.apply(training.model, training.mask)
+    training.cuts += 1
+    training.sparsity = sparsity
+
+
+def _scores(training: Training[Normalised], pruner: Pruner, sparsity: float) -> Saliency:
+    setting, step = training.setting, training.cuts
+    training.model.eval()
+    drawn = setting.data.batches(SCORING_BATCH_SIZE, setting.stream(f"scoring {step}"))
+    scoring = Scoring(
+        training.model,
+        list(islice(drawn, pruner.score_batches)),
+        training.mask,
+        setting.stream(f"pruning {step}"),
+        sparsity=sparsity,
+        scope=pruner.scope,
+        setting=setting,
+    )
+    scores = pruner.saliency(scoring)
+    for name, weight in prunable(training.model).items():
+        shapes = {weight.shape: "one number a weight"}
+        if pruner.structure == "structured":
+            shapes[weight.shape[:1]] = "or a channel"
+        got = scores[name].shape if name in scores else None
+        if got not in shapes:
+            raise BenchError(
+                "E-BAD-VALUE",
+                f"saliency of {name}: got {got and tuple(got)}, expected "
+                f"{' '.join(f'{tuple(shape)}, {what}' for shape, what in shapes.items())}",
+            )
+    return scores
+
+
+def _remove(training: Training[Normalised], kept: Mapping[str, Tensor]) -> None:
+    """Puts a network without the channels that go in the model's place, under a fresh optimizer."""
+    name, model = training.setting.architecture, training.model
+    training.model = Normalised(narrowed(name, model.network, kept), model.mean, model.std)
+    training.model.to(model.shift.device)
+    remembered = remove_channels(_inner(training.kept), channel_slices(name), kept)
+    training.kept = {PREFIX + tensor: value for tensor, value in remembered.items()}
+    make_trainable(training)
+
+
+def _inner(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """By the names of the network's own state dict."""
+    return {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}

@@ -1,0 +1,64 @@
+"""How networks are trained: the named recipes. The loop is in `training.py`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.errors import BenchError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Adam at a constant rate on the cross-entropy.
+
+    Args:
+        epochs: Passes over the training set.
+        early: Dense epochs before a pruner of the moment `early` acts.
+        batch_size: Images of one step; the last of an epoch may be smaller.
+        learning_rate: Of Adam.
+        weight_decay: Added to the gradient (L2), for all parameters.
+        clip: Largest norm of the gradient.
+        augment: Random crops from 4 pixels of zero padding, and horizontal flips.
+        bfloat16: Forward passes compute in bfloat16 where torch holds it to be safe.
+        images: Only the first so many training images; None for all.
+    """
+
+    epochs: int
+    early: int
+    batch_size: int = 512
+    learning_rate: float = 2e-3
+    weight_decay: float = 5e-5
+    clip: float = 10.0
+    augment: bool = False
+    bfloat16: bool = False
+    images: int | None = None
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "paper-30": Recipe(epochs=30, early=6),
+    "paper-50": Recipe(epochs=50, early=11, augment=True),
+    "short-10": Recipe(epochs=10, early=2),
+    "short-10-of-10000": Recipe(
+        epochs=10, early=2, batch_size=128, augment=True, bfloat16=True, images=10_000
+    ),
+    "tiny-4-of-10000": Recipe(epochs=4, early=1, batch_size=128, images=10_000),
+    "digits-20": Recipe(epochs=20, early=4, batch_size=64),
+}
+LONG = ("resnet18", "resnet18-relu", "alexnet", "conv6")  # 50 epochs in the paper, LeNet5 30
+
+
+def default_recipe(suite: str, architecture: str) -> str:
+    """The paper's recipe for an architecture; `digits-20` for the small embedded suite."""
+    if suite == "digits":
+        return "digits-20"
+    return "paper-50" if architecture in LONG else "paper-30"
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises:
+        BenchError: E-BAD-VALUE if there is none.
+    """
+    if name not in RECIPES:
+        raise BenchError("E-BAD-VALUE", f"recipe: got {name!r}, expected one of {list(RECIPES)}")
+    return RECIPES[name]
