@@ -8,15 +8,30 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench.baselines import Cut, Plan, prune, train_dense
     from bench.errors import BenchError
     from bench.evaluation import evaluate
     from bench.protocol import PROTOCOL, PROTOCOLS
     from bench.submissions import load_submission
 
-__all__ = ["PROTOCOL", "PROTOCOLS", "BenchError", "evaluate", "load_submission"]
+__all__ = [
+    "PROTOCOL",
+    "PROTOCOLS",
+    "BenchError",
+    "Cut",
+    "Plan",
+    "evaluate",
+    "load_submission",
+    "prune",
+    "train_dense",
+]
 __version__ = version("sparse-bench")
 
 _HOMES = {
+    "Cut": "bench.baselines",
+    "Plan": "bench.baselines",
+    "prune": "bench.baselines",
+    "train_dense": "bench.baselines",
     "evaluate": "bench.evaluation",
     "load_submission": "bench.submissions",
     "PROTOCOL": "bench.protocol",

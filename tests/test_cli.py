@@ -19,6 +19,7 @@ COMMANDS = [
     "demo",
     "evaluate",
     "protocol",
+    "inspect",
     "train",
     "prune",
     "pack",

@@ -16,12 +16,16 @@ from bench.submissions.card import read_card
 from ci.readme import README, ROOT, generated, shipped_runs
 
 TEXT = README.read_text(encoding="utf-8")
-BLOCKS = dict.fromkeys(["sh", "python"], "")
-for language, block in re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL):
-    BLOCKS[language] += block
+SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, flags=re.DOTALL | re.MULTILINE))
+
+
+def blocks(language, text):
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
 COMMANDS = [
     line.partition("#")[0].strip()
-    for line in (*BLOCKS["sh"].splitlines(), *re.findall(r"`(bench [^`]+)`", TEXT))
+    for line in (*"".join(blocks("sh", TEXT)).splitlines(), *re.findall(r"`(bench [^`]+)`", TEXT))
     if line.startswith("bench ")
 ]
 
@@ -70,7 +74,8 @@ def test_every_file_it_links_to_is_there():
 
 def test_the_python_of_the_readme_runs_as_it_stands(dense, tmp_path):
     shutil.copytree(dense, tmp_path / "demo" / "snip-0.9")
-    command = [sys.executable, "-c", BLOCKS["python"]]
+    (snippet,) = blocks("python", SECTIONS["Score your own network"])
+    command = [sys.executable, "-c", snippet]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert 0.9 < float(re.search(r"'accuracy': ([0-9.]+)", done.stdout)[1]) <= 1

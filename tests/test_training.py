@@ -65,7 +65,12 @@ def small_model(seed=0):
         return Normalised(nn.Sequential(*layers, nn.Linear(64, 3)))
 
 
-@pytest.mark.parametrize("name", PRUNERS)
+QUICK = ("imp", "edge-popup-after", "cropit-s")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in PRUNERS]
+)
 def test_every_pruner_goes_on_where_it_was_killed_to_the_same_bytes(name, dense, tmp_path):
     phase = "edge-popup" if name.startswith("edge-popup") else "training"
     cut, parent = Cut(name, 0.9), dense

@@ -42,9 +42,9 @@ def known(pruner: Pruner) -> dict[str, Any]:
 
 
 def own(function: Callable[..., object]) -> dict[str, Any]:
-    """Keyword-only argument of a function -> its type."""
+    """Keyword-only argument of a function -> its type, where it has none that of its default."""
     hints = get_type_hints(function)
-    return {name: hints[name] for name in _keywords(function)}
+    return {name: hints.get(name, type(value)) for name, value in _keywords(function).items()}
 
 
 def with_options(pruner: Pruner, texts: Mapping[str, str]) -> Chosen:

@@ -8,40 +8,19 @@ import torch
 from bench import baselines
 from bench.baselines import Cut, Plan
 from bench.errors import BenchError
-from bench.models import ARCHITECTURES, Normalised, initialised, prunable
+from bench.models import ARCHITECTURES, Normalised, prunable
 from bench.models.channels import channel_slices
 from bench.pruners import PRUNERS
 from bench.pruners.cutting import cut
 from bench.pruners.moments import MOMENTS
 from bench.pruners.named import pruner_named
 from bench.pruners.options import known, with_options
-from bench.recipes import Recipe
 from bench.saliency import Scoring
-from bench.setting import Setting, TrainingSet
 from bench.submissions import load_submission
 from bench.training import Training
+from tests.pruners.settings import tiny
 
 SPARSITIES = (0, 0.5, 0.9, 0.98)
-
-
-def tiny(architecture: str) -> Training[Normalised]:
-    """A fresh network on ten random images, trained for two epochs at most."""
-    generator = torch.Generator().manual_seed(0)
-    channels = ARCHITECTURES[architecture].channels
-    side = 28 if channels == 1 else 32
-    images = torch.randint(
-        0, 256, (10, channels, side, side), generator=generator, dtype=torch.uint8
-    )
-    data = TrainingSet(images, torch.arange(10))
-    setting = Setting(
-        architecture,
-        data,
-        Recipe(epochs=2, early=1, batch_size=4),
-        Plan("digits").stream,
-        outliers=lambda: data,
-    )
-    network = initialised(architecture, classes=10, channels=channels, generator=generator)
-    return Training(setting, Normalised(network, (0.5,) * channels, (0.5,) * channels).eval())
 
 
 def check_sparsity(training: Training[Normalised], structure: str, sparsity: float) -> None:

@@ -1,0 +1,45 @@
+"""Small settings in which a pruner's work can be followed by hand."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from bench.baselines import Plan
+from bench.models import ARCHITECTURES, Normalised, initialised
+from bench.recipes import Recipe
+from bench.setting import Setting, TrainingSet
+from bench.training import Training
+
+
+def random_set(count: int, shape: tuple[int, int, int], *, seed: int = 0) -> TrainingSet:
+    """Random uint8 images whose labels are their brightest third, or so."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (count, *shape), generator=generator, dtype=torch.uint8)
+    return TrainingSet(images, images.float().mean((1, 2, 3)).argsort().argsort() % 3)
+
+
+def tiny(architecture: str, recipe: Recipe | None = None) -> Training[Normalised]:
+    """A fresh network on ten random images, trained for two epochs at most."""
+    channels = ARCHITECTURES[architecture].channels
+    side = 28 if channels == 1 else 32
+    data = random_set(10, (channels, side, side))
+    setting = Setting(
+        architecture,
+        data,
+        recipe or Recipe(epochs=2, early=1, batch_size=4),
+        Plan("digits").stream,
+        outliers=lambda: data,
+    )
+    generator = torch.Generator().manual_seed(0)
+    network = initialised(architecture, classes=10, channels=channels, generator=generator)
+    return Training(setting, Normalised(network, (0.5,) * channels, (0.5,) * channels).eval())
+
+
+def follow(training: Training[Normalised], watch: Callable[[int], None]) -> None:
+    """Calls `watch` with the number of every epoch that has ended."""
+    object.__setattr__(training.setting, "progress", lambda what, done, total: watch(done))
+
+
+def linear_model(inputs: int, outputs: int) -> Normalised:
+    return Normalised(nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs, bias=False)))

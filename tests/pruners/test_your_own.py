@@ -1,0 +1,103 @@
+"""The README's "Write your own pruner", followed to the letter."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from bench.baselines import Cut, Plan, prune
+from bench.errors import BenchError
+from bench.models import prunable
+from bench.pruners.named import pruner_named
+from bench.submissions import load_submission
+from ci.readme import ROOT
+from tests.test_readme import SECTIONS, blocks
+
+SECTION = SECTIONS["Write your own pruner"]
+FUNCTION, CALL, LINE = blocks("python", SECTION)
+COMMANDS = [line for line in "".join(blocks("sh", SECTION)).splitlines() if line]
+
+
+def run(words, folder):
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_it_is_ten_lines():
+    assert len(FUNCTION.splitlines()) <= 10
+    assert len(LINE.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_commands_and_the_call_work_as_they_stand(tmp_path):
+    (tmp_path / "my_pruner.py").write_text(FUNCTION)
+    for command in COMMANDS:
+        done = run(["-m", *command.split()], tmp_path)
+        assert done.returncode == 0, done.stderr
+    (tmp_path / "call.py").write_text(CALL)
+    done = run(["call.py"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = load_submission(tmp_path / "soft-0.9").record
+    assert (record.pruner, record.moment, record.slug) == ("soft-snip", "before", "soft-snip-0.9")
+    assert abs(record.measured_sparsity - 0.9) <= 1 / 142_110
+    early = load_submission(tmp_path / "early-0.9").record
+    assert (early.pruner, early.moment) == ("soft-snip power=2.0", "early")
+    narrow = load_submission(tmp_path / "narrow-0.8").record
+    assert sum(narrow.widths.values()) == 45 + 10
+    assert load_submission(tmp_path / "soft-2345").record.seed == 2345
+
+
+@pytest.mark.slow
+def test_one_function_and_one_line_bring_every_test_of_the_table(tmp_path):
+    for name in ("bench", "tests", "ci"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    saliency, table = tmp_path / "bench/saliency.py", tmp_path / "bench/pruners/__init__.py"
+    function = FUNCTION[FUNCTION.index("def ") :]
+    saliency.write_text(f"{saliency.read_text()}\n\n{function}")
+    opening = "PRUNERS: Mapping[str, Pruner] = {\n"
+    text = table.read_text()
+    assert text.count(opening) == 1
+    table.write_text(text.replace(opening, opening + LINE))
+    done = run(["-m", "pytest", "tests/pruners/test_table.py", "-q", "-k", "soft-snip"], tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 4 * 2 * 2 + 3
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("no_such_module:score", "No module named 'no_such_module'"),
+        ("bench.saliency:no_such_function", "expected a function"),
+        ("bench.saliency:LOSSES", "expected a function"),
+    ],
+)
+def test_a_reference_to_nothing_is_refused(reference, message):
+    with pytest.raises(BenchError, match=message):
+        pruner_named(reference)
+
+
+def test_a_function_may_come_from_any_package(tmp_path):
+    name, row = pruner_named("bench.saliency:magnitude")
+    assert (name, row.moment) == ("magnitude", "before")
+
+
+def test_a_function_that_forgets_a_weight_or_its_shape_is_told(tmp_path):
+    def forgetful(scoring):
+        return {
+            name: weight.detach() for name, weight in list(prunable(scoring.network).items())[1:]
+        }
+
+    def flat(scoring):
+        return {name: weight.detach()[0] for name, weight in prunable(scoring.network).items()}
+
+    for function, message in (
+        (forgetful, r"conv1.weight: got None, expected \(6, 1, 5, 5\), one number a weight"),
+        (flat, r"got \(1, 5, 5\), expected \(6, 1, 5, 5\)"),
+    ):
+        with pytest.raises(BenchError, match=message):
+            prune(Plan("digits"), Cut(function, 0.5), tmp_path / "out")
+        assert not list(tmp_path.iterdir())
