@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from bench import saliency
 from bench.masks import apply
-from bench.models import prunable
+from bench.models import initialised, prunable
 from bench.saliency import Scoring
 
 
@@ -219,3 +219,41 @@ def test_scoring_leaves_the_network_as_it_was(batches, score):
     score(Scoring(network, batches))
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def lenet5_case():
+    generator = torch.Generator().manual_seed(0)
+    network = initialised("lenet5", classes=10, channels=1, generator=generator)
+    images = torch.rand(24, 1, 28, 28, generator=generator)
+    labels = torch.randint(0, 10, (24,), generator=generator)
+    return network.eval().double(), [(images.double(), labels)]
+
+
+def test_snip_of_lenet5_is_the_gradient_of_gates_as_its_authors_take_it():
+    network, data = lenet5_case()
+    weights = prunable(network)
+    gates = {name: torch.ones_like(weight, requires_grad=True) for name, weight in weights.items()}
+    gated = {name: weight.detach() * gates[name] for name, weight in weights.items()}
+    ((images, labels),) = data
+    loss = cross_entropy(functional_call(network, gated, (images,)), labels)
+    slopes = torch.autograd.grad(loss, list(gates.values()))
+    found = saliency.snip(Scoring(network, data))
+    for (name, score), slope in zip(found.items(), slopes, strict=True):
+        torch.testing.assert_close(score, slope.abs(), msg=name)
+
+
+def test_grasp_and_crop_of_lenet5_are_those_of_a_second_backward_pass():
+    network, data = lenet5_case()
+    weights = prunable(network)
+    ((images, labels),) = data
+    for temperature, found in (
+        (200.0, saliency.grasp(Scoring(network, data))),
+        (1.0, saliency.crop(Scoring(network, data))),
+    ):
+        loss = cross_entropy(network(images) / temperature, labels)
+        slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
+        product = sum((slope.detach() * slope).sum() for slope in slopes)
+        curved = torch.autograd.grad(product, list(weights.values()))
+        for (name, score), curve in zip(found.items(), curved, strict=True):
+            expected = weights[name].detach() * curve
+            torch.testing.assert_close(score, expected.abs() if temperature == 1 else expected)
