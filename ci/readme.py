@@ -50,22 +50,27 @@ def results() -> str:
     with TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/runs.db") as store:
         for run in runs:
             save_run(store, run)
-        table = relative(summary(score_frame(store)))
-    return "\n\n".join(_group(rows, runs) for _, rows in table.groupby(["suite", "recipe"]))
+        frame = score_frame(store)
+    table = relative(summary(frame)).assign(nearest=relative(summary(_nearest(frame)))["ood_msp"])
+    groups = table.groupby(["suite", "architecture", "recipe"], sort=False)
+    return "\n\n".join(_group(rows, runs) for _, rows in reversed(list(groups)))
+
+
+def _nearest(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the outlier sets that are not the first of their suite."""
+    first = frame["suite"].map(lambda suite: SUITES[suite].outliers[0])
+    meant = [set_.startswith(name) for set_, name in zip(frame["set"], first, strict=True)]
+    return frame[(frame["task"] != "outliers") | pd.Series(meant, frame.index)]
 
 
 def _group(rows: pd.DataFrame, runs: list[Run]) -> str:
     first = rows.iloc[0]
-    ranked = rank(rows, "fgsm_linf")
-    shown = ranked[["pruner", "moment", "sparsity"]].fillna("–")
-    shown["sparsity"] = [f"{sparsity:.3f}" for sparsity in ranked["sparsity"]]
-    for column, title in COLUMNS.items():
-        shown[title] = [f"{ratio:.3f}" for ratio in ranked[column]]
+    family = (first["suite"], first["architecture"], first["recipe"])
     measured = [
         run
         for run in runs
-        if run.protocol.sha256 == first["protocol"]
-        and (run.suite, run.submission.recipe) == (first["suite"], first["recipe"])
+        if (run.suite, run.submission.architecture, run.submission.recipe) == family
+        and run.protocol.sha256 == first["protocol"]
     ]
     where = measured[0].environment
     days = sorted(run.started[:10] for run in measured)
@@ -75,10 +80,25 @@ def _group(rows: pd.DataFrame, runs: list[Run]) -> str:
         f"`{first['architecture']}` on `{first['suite']}`, {images}, recipe `{first['recipe']}`, "
         f"seeds: {int(rows['seeds'].max())}. Protocol {measured[0].protocol.version} "
         f"`{first['protocol'][:12]}`, {days[-1]}, "
-        f"torch {where.torch.partition('+')[0]} on {where.cpu}, "
-        f"commit {(where.git_commit or 'unknown')[:12]}."
+        f"torch {where.torch.partition('+')[0]} on {where.cpu}, commits "
+        f"{', '.join(sorted({(r.environment.git_commit or 'unknown')[:12] for r in measured}))}."
     )
-    return f"{title}\n\n{write(shown, 'markdown').decode().strip()}"
+    return f"{title}\n\n{write(_shown(rows, measured), 'markdown').decode().strip()}"
+
+
+def _shown(rows: pd.DataFrame, runs: list[Run]) -> pd.DataFrame:
+    """The columns of a group as text, best under attack first."""
+    ranked = rank(rows, "fgsm_linf")
+    shown = ranked[["pruner", "moment", "sparsity"]].fillna("–")
+    shown["sparsity"] = [f"{sparsity:.3f}" for sparsity in ranked["sparsity"]]
+    nearest = next(name for name in runs[0].data if name.startswith(_first_outliers(runs[0])))
+    for column, title in (COLUMNS | {"nearest": f"{nearest}, MSP"}).items():
+        shown[title] = ["–" if pd.isna(ratio) else f"{ratio:.3f}" for ratio in ranked[column]]
+    return shown
+
+
+def _first_outliers(run: Run) -> str:
+    return SUITES[run.suite].outliers[0]
 
 
 def suites() -> str:

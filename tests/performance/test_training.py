@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.functional import to_tensor
@@ -177,11 +178,39 @@ def test_what_makes_a_lenet5_cheap(fashion: TrainingSet) -> None:
         channels_last=lambda: train_epoch(laid),
     )
     ratios = {name: taken["plain"] / time for name, time in taken.items()}
+    ratios["three seeds in one vmap"] = three_seeds_at_once(fashion)
     cores = torch.get_num_threads()
     alone = in_processes(1, threads=cores)
     ratios[f"{cores} processes of one thread"] = cores * alone / in_processes(cores, threads=1)
     ratios["one thread"] = alone / in_processes(1, threads=1)
     said(f"LeNet5 trainings a second, 1 is float32 on {cores} threads: {pretty(ratios)}")
+
+
+def three_seeds_at_once(data: TrainingSet) -> float:
+    """Gradients of three networks one by one, over the same in one batched computation.
+
+    Dropout and running statistics are left out, which vmap cannot have.
+    """
+    networks = [lenet5(data).model.network.train() for _ in range(3)]
+    for module in (module for network in networks for module in network.modules()):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    images, labels = data.images[:512].float() / 255, data.labels[:512]
+    stacked, _ = stack_module_state(networks)
+    stacked = {name: values.detach() for name, values in stacked.items()}
+
+    def loss(parameters: dict[str, Tensor]) -> Tensor:
+        return cross_entropy(functional_call(networks[0], parameters, (images,)), labels)
+
+    def one_by_one() -> None:
+        for network in networks:
+            value = cross_entropy(network(images), labels)
+            torch.autograd.grad(value, list(network.parameters()))
+
+    taken = interleaved(9, apart=one_by_one, together=lambda: vmap(grad(loss))(stacked))
+    return taken["apart"] / taken["together"]
 
 
 def in_processes(count: int, threads: int) -> float:

@@ -91,24 +91,26 @@ def test_weights_are_bitwise_unchanged_and_what_is_left_is_of_the_given_network(
     assert training.model.network.bn1.num_batches_tracked > 0
 
 
-def test_of_all_halves_of_a_toy_the_best_is_found():
+@pytest.mark.parametrize("seed", range(4))
+def test_of_all_halves_of_a_toy_the_best_is_found(seed):
     """y = ⟨w ⊙ m, x⟩ with five of ten weights: brute force and the scores agree."""
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(seed)
     model, inputs = linear_model(10, 1), torch.randn(400, 10, generator=generator)
     weight = model.network[1].weight.requires_grad_(False)
-    target = torch.randn(400, generator=generator) + inputs @ torch.linspace(-1, 1, 10)
+    weight.copy_(torch.randn(1, 10, generator=generator))
+    hidden = torch.randperm(10, generator=generator)[:5]
+    noise = 0.1 * torch.randn(400, generator=generator)
+    target = inputs[:, hidden] @ weight[0, hidden] + noise
 
     def loss(answers):
         return (answers.flatten() - target).square().mean()
 
     def masked(chosen):
-        mask = torch.zeros(10)
-        mask[list(chosen)] = 1
-        return float(loss(inputs @ (weight * mask).T))
+        return float(loss(inputs[:, list(chosen)] @ weight[0, list(chosen)]))
 
     best = min(combinations(range(10), 5), key=masked)
     popup = Popup(scoring_of(model, None, 0.5), "kaiming", absolute=False)
-    adam = torch.optim.Adam(popup.scores, lr=0.02)
+    adam = torch.optim.Adam(popup.scores, lr=0.005)
     for _ in range(500):
         adam.zero_grad()
         loss(popup(inputs)).backward()
