@@ -1,6 +1,5 @@
 """Trains and prunes a baseline into a submission folder: the same door as outsiders use."""
 
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,17 +9,20 @@ from typing import Any
 from bench.checkpoints import forget, resume, train
 from bench.curves import curve_csv, curve_png
 from bench.data import Progress, silent
-from bench.masks import Scope
+from bench.errors import BenchError
+from bench.masks import Scope, check_sparsity
 from bench.models import Normalised
 from bench.parents import parent_of
 from bench.plans import Plan, fresh_model, setting_of
-from bench.pruners.named import pruner_named
+from bench.pruners import Pruner
+from bench.pruners.named import pruner_named, source_of
 from bench.pruners.options import with_options
 from bench.saliency import Saliency
-from bench.submissions import described, pack
+from bench.submissions import check_target, described, pack
 from bench.training import Training
 
 __all__ = ["Cut", "Plan", "prune", "train_dense"]
+SLUG_LENGTH = 64
 RECORDED = ("moment", "structure")  # options for which the record has a field
 
 
@@ -34,12 +36,18 @@ class Cut:
             pruner is structured.
         scope: `global` or `local`; None for the pruner's own.
         options: Option -> value as it is typed; see `bench.pruners.options`.
+
+    Raises:
+        BenchError: E-BAD-VALUE for the sparsity.
     """
 
     pruner: str | Callable[..., Saliency]
     sparsity: float
     scope: Scope | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_sparsity(self.sparsity)
 
 
 def train_dense(plan: Plan, folder: Path, *, progress: Progress = silent) -> Path:
@@ -58,6 +66,7 @@ def train_dense(plan: Plan, folder: Path, *, progress: Progress = silent) -> Pat
     Raises:
         BenchError: If the plan names something unknown or the data is missing.
     """
+    check_target(folder)
     setting = setting_of(plan, "dense", folder, progress)
     training = Training(setting, fresh_model(plan), total=setting.recipe.epochs)
     resume(training)
@@ -93,39 +102,54 @@ def prune(
         BenchError: If the plan or the cut names something unknown, the parent or the data is
             missing, or the parent is of another plan.
     """
+    check_target(folder)
+    if parent is not None and parent.resolve() == folder.resolve():
+        raise BenchError("E-BAD-VALUE", f"{folder}: is the parent; name another folder")
     name, row = pruner_named(cut.pruner)
     pruner, act, changed = with_options(row, cut.options)
     pruner = replace(pruner, scope=cut.scope or pruner.scope)
-    dense = parent_of(plan, parent, needed_by=name if pruner.moment == "after" else None)
-    plan = dense.plan
-    own = [f"{key}={changed[key]}" for key in sorted(changed) if key not in RECORDED]
-    full = " ".join([name, *own])
-    asked = (name, cut.sparsity, sorted(changed.items()), pruner.scope, dense.sha256)
-    work = f"{asked} {_source(row.saliency)}"
-    setting = setting_of(plan, work, folder, progress)
-    model = dense.model if dense.model and pruner.moment == "after" else fresh_model(plan)
-    training = Training(setting, model)
+    dense = parent_of(plan, parent)
+    afterwards = pruner.moment == "after"
+    if afterwards and not dense.loaded:
+        raise BenchError(
+            "E-BAD-VALUE", f"{name} prunes a trained network: give its folder with --from"
+        )
+    facts = _facts(name, pruner, changed, cut.sparsity)
+    work = f"{facts} {dense.sha256} {source_of(row.saliency)}"
+    setting = setting_of(dense.plan, work, folder, progress)
+    if dense.loaded and afterwards:
+        training = Training(setting, dense.loaded.model, phase="fine-tuning")
+        facts |= {key: dense.training.get(key) for key in ("seed", "recipe")}
+    else:
+        training = Training(setting, fresh_model(dense.plan))
     resume(training)
     act(training, pruner, cut.sparsity)
-    facts = {
-        "slug": re.sub("[^a-z0-9.-]+", "-", f"{full}-{cut.sparsity:g}".lower())[:64],
+    before = dense.training.get("epochs") if afterwards else 0
+    epochs = None if before is None else before + len(setting.curve)
+    return _packed(dense.plan, training, folder, facts, {"epochs": epochs, "parent": dense.sha256})
+
+
+def _facts(
+    name: str, pruner: Pruner, changed: Mapping[str, Any], sparsity: float
+) -> dict[str, Any]:
+    """What the record says of how it was pruned; options that were changed are in the name."""
+    own = [f"{key}={changed[key]}" for key in sorted(changed) if key not in RECORDED]
+    full = " ".join([name, *own])
+    return {
+        "slug": _slug(full, sparsity),
         "pruner": full,
-        "declared_sparsity": cut.sparsity,
+        "declared_sparsity": sparsity,
         "moment": pruner.moment,
         "scope": pruner.scope,
         "structure": pruner.structure,
     }
-    earlier = dense.epochs if pruner.moment == "after" else 0
-    epochs = None if earlier is None else earlier + len(setting.curve)
-    return _packed(plan, training, folder, facts, {"epochs": epochs, "parent": dense.sha256})
 
 
-def _source(function: Callable[..., Saliency]) -> str:
-    """The function's text, so that unfinished work of another text is not resumed."""
-    try:
-        return inspect.getsource(function)
-    except OSError:  # typed into a console
-        return repr(function)
+def _slug(name: str, sparsity: float) -> str:
+    """Short name of a pruner at a sparsity; of a long one the end of the pruner's is left out."""
+    end = f"-{sparsity:g}"
+    plain = re.sub("[^a-z0-9.-]+", "-", name.lower()).strip("-.") or "pruner"
+    return plain[: SLUG_LENGTH - len(end)] + end
 
 
 def _packed(
@@ -137,16 +161,12 @@ def _packed(
 ) -> Path:
     """Writes the submission with its learning curve, and forgets the unfinished work."""
     curve = training.setting.curve
-    record = replace(
-        described(facts["slug"], plan.network, training.model).record,
-        seed=plan.seed,
-        recipe=plan.recipe_name,
-        **facts,
-    )
+    own = {"seed": plan.seed, "recipe": plan.recipe_name, **facts}
+    record = replace(described(facts["slug"], plan.network, training.model).record, **own)
     files = {"curve.csv": curve_csv(curve)}
     if curve:
-        title = f"{record.slug}: {plan.network} on {plan.suite}, {record.recipe}, seed {plan.seed}"
-        files["curve.png"] = curve_png(curve, title)
+        where = f"{plan.network} on {plan.suite}, {plan.recipe_name}, seed {plan.seed}"
+        files["curve.png"] = curve_png(curve, f"{record.slug}: {where}")
     pack(training.model, record, folder, {"suite": plan.suite, **trained}, files)
     forget(training.setting)
     return folder

@@ -41,8 +41,6 @@ def resume(training: Training[Any]) -> None:
         tensors = safetensors.torch.load_file(path)
     except (SafetensorError, KeyError, TypeError, ValueError):
         return  # not a file of ours: the work begins anew
-    if state["identity"] != training.setting.identity:
-        return
     device = training.setting.data.labels.device
     tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
     for name in NUMBERS:
@@ -65,8 +63,8 @@ def _save(training: Training[Any]) -> None:
     path = _path(training)
     if path is None:
         return
-    state = {name: getattr(training, name) for name in NUMBERS}
-    state |= {"identity": training.setting.identity, "curve": training.setting.curve}
+    state: dict[str, Any] = {name: getattr(training, name) for name in NUMBERS}
+    state["curve"] = training.setting.curve
     groups = {
         "model.": training.model.state_dict(),
         "mask.": training.mask,

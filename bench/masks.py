@@ -41,11 +41,7 @@ def keep_top(
     Raises:
         BenchError: E-BAD-VALUE if the sparsity is out of range or a saliency is NaN.
     """
-    if not 0 <= sparsity < 1:
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"sparsity: got {sparsity:g}, expected [0, 1); 0.9 keeps 10 % of the weights",
-        )
+    check_sparsity(sparsity)
     if within:
         outside = {
             name: score.masked_fill(~within[name], -torch.inf) for name, score in saliency.items()
@@ -62,6 +58,18 @@ def keep_top(
         name: part.view_as(score)
         for (name, score), part in zip(saliency.items(), parts, strict=True)
     }
+
+
+def check_sparsity(sparsity: float) -> None:
+    """Refuses what is no share.
+
+    Raises:
+        BenchError: E-BAD-VALUE if it is out of [0, 1).
+    """
+    if not 0 <= sparsity < 1:
+        raise BenchError(
+            "E-BAD-VALUE", f"sparsity: got {sparsity:g}, expected [0, 1); 0.9 keeps 10 %"
+        )
 
 
 def _top(scores: Tensor, sparsity: float) -> Tensor:

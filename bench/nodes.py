@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.masks import Scope
+from bench.masks import Scope, check_sparsity
 from bench.models.channels import Slice
 
 
@@ -69,11 +69,7 @@ def keep_nodes(
     Raises:
         BenchError: E-BAD-VALUE if the sparsity is out of range or a score is NaN.
     """
-    if not 0 <= sparsity < 1:
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"sparsity: got {sparsity:g}, expected [0, 1); 0.9 keeps 10 % of the channels",
-        )
+    check_sparsity(sparsity)
     if scope == "local":
         return {
             layer: keep_nodes({layer: score}, sparsity, full={layer: full[layer]})[layer]

@@ -1,16 +1,19 @@
 """The dense run that a pruned one starts from or is compared with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench.environment import choose_device
 from bench.errors import BenchError
-from bench.models import Normalised
+from bench.models import last_linear, prunable
 from bench.plans import Plan
-from bench.submissions import load_submission
+from bench.recipes import RECIPES
+from bench.submissions import LoadedSubmission, load_submission
 from bench.submissions.card import read_card
+
+SOME_ZEROS = 0.01  # share of zeros that a dense network may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,56 +22,65 @@ class Parent:
 
     Args:
         plan: The asked one, with what it leaves open as the parent has it.
-        model: On the plan's device; None if there is no parent.
-        sha256: Of its weights.
-        epochs: That it was trained, if its card says so.
+        loaded: The network, on the plan's device; None if there is no parent.
+        training: What its card says of its training; empty for a bare file.
     """
 
     plan: Plan
-    model: Normalised | None = None
-    sha256: str | None = None
-    epochs: int | None = None
+    loaded: LoadedSubmission | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the weights."""
+        return self.loaded.record.weights_sha256 if self.loaded else None
 
 
-def parent_of(plan: Plan, source: Path | None, *, needed_by: str | None) -> Parent:
-    """Loads a parent and checks that it is of the plan.
+def parent_of(plan: Plan, source: Path | None) -> Parent:
+    """Loads a parent and checks that it is of the plan, and dense.
 
     Args:
         plan: As asked.
         source: Submission folder or weights file; a bare file gets the suite's normalisation.
-        needed_by: Pruner that cannot do without one.
 
     Raises:
-        BenchError: E-BAD-VALUE if it is missing though needed, or if seed, suite, recipe or
-            architecture are others; all that refuses a submission.
+        BenchError: E-BAD-VALUE if it is not dense, does not fit the suite, or is of another seed,
+            suite, recipe or architecture; all that refuses a submission.
     """
     if source is None:
-        if needed_by:
-            raise BenchError(
-                "E-BAD-VALUE", f"{needed_by} prunes a trained network: give its folder with --from"
-            )
         return Parent(plan)
     spec = plan.spec
     loaded = load_submission(source, architecture=plan.architecture, mean=spec.mean, std=spec.std)
-    training: Mapping[str, Any] = read_card(source)["training"] if source.is_dir() else {}
-    facts: dict[str, Any] = {
-        "suite": training.get("suite"),
-        "seed": loaded.record.seed,
-        "architecture": loaded.record.architecture,
-        "recipe": loaded.record.recipe,
-    }
-    known = {name: value for name, value in facts.items() if value is not None}
-    for name, value in known.items():
-        asked = getattr(plan, name)
-        if asked not in (None, value):
+    loaded.model.to(choose_device(plan.device))
+    training = read_card(source)["training"] if source.is_dir() else {}
+    _check_dense(loaded, plan, source)
+    facts: dict[str, Any] = {name: training[name] for name in ("suite", "seed") if name in training}
+    facts["architecture"] = loaded.record.architecture
+    if training.get("recipe") in RECIPES:  # else it is of the owner's own
+        facts["recipe"] = training["recipe"]
+    for name, value in facts.items():
+        if getattr(plan, name) not in (None, value):
             raise BenchError(
                 "E-BAD-VALUE",
-                f"{name}: got {asked}, the parent {source} has {value}; "
+                f"{name}: got {getattr(plan, name)}, the parent {source} has {value}; "
                 f"a pruned run is compared with the dense run of the same {name}",
             )
-    return Parent(
-        replace(plan, **known),
-        loaded.model.to(choose_device(plan.device)),
-        loaded.record.weights_sha256,
-        training.get("epochs"),
-    )
+    return Parent(replace(plan, **facts), loaded, training)
+
+
+def _check_dense(loaded: LoadedSubmission, plan: Plan, source: Path) -> None:
+    record, network = loaded.record, loaded.model.network
+    if record.pruner not in (None, "dense") or (record.measured_sparsity or 0) > SOME_ZEROS:
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"the parent {source} is pruned ({record.pruner}, measured sparsity "
+            f"{record.measured_sparsity:g}), expected a dense network",
+        )
+    spec = plan.spec
+    shape = next(iter(prunable(network).values())).shape[1], last_linear(network).out_features
+    if shape != (spec.shape[0], spec.classes):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"the parent {source} takes {shape[0]} channels and tells {shape[1]} classes apart, "
+            f"{plan.suite} has {spec.shape[0]} and {spec.classes}",
+        )

@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from bench.data import Progress, SuiteSpec, outlier_training_set, suite_spec, training_set
-from bench.environment import choose_device
+from bench.environment import choose_device, git_commit
 from bench.models import Normalised, initialised
 from bench.recipes import default_recipe, recipe_named
 from bench.setting import Setting, TrainingSet
@@ -59,8 +60,9 @@ def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setti
 
     Args:
         plan: What and from which seed.
-        work: Tells apart what is made from the same plan; part of the checkpoints' identity.
-        folder: Where the result will be; checkpoints lie beside it.
+        work: Tells apart what is made from the same plan.
+        folder: Where the result will be; checkpoints lie beside it, in a folder whose name
+            depends on all that the work depends on.
         progress: Called with (what, done, total).
 
     Raises:
@@ -73,15 +75,16 @@ def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setti
         found = outlier_training_set(plan.suite, root=plan.root, progress=progress)
         return TrainingSet.on(device, found)
 
-    facts = (plan.suite, plan.network, plan.seed, recipe, device.type, images.fingerprint, work)
+    code = (version("sparse-bench"), git_commit())
+    facts = (plan.suite, plan.network, plan.seed, recipe, device.type, images.fingerprint, code)
+    identity = hashlib.sha256(repr((facts, work)).encode()).hexdigest()
     return Setting(
         plan.network,
-        TrainingSet.on(device, images, augment=recipe.augment),
+        TrainingSet.on(device, images, augment=recipe.augment and plan.spec.augment),
         recipe,
         plan.stream,
         outliers=outliers,
-        checkpoints=folder.parent / f".{folder.name}.unfinished",
-        identity=hashlib.sha256(repr(facts).encode()).hexdigest(),
+        checkpoints=folder.parent / f".{folder.name}.{identity[:8]}.unfinished",
         progress=progress,
     )
 

@@ -40,6 +40,7 @@ class Scoring:
         generator: For what is drawn.
         sparsity: That the network is about to have, for scores that are trained.
         scope: Over which it is counted.
+        step: Steps of pruning done before.
         setting: What the network is trained in; None where it is not.
     """
 
@@ -49,6 +50,7 @@ class Scoring:
     generator: torch.Generator = field(default_factory=torch.Generator)
     sparsity: float = 0.0
     scope: Scope = "global"
+    step: int = 0
     setting: Setting | None = None
 
 

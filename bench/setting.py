@@ -43,9 +43,17 @@ class TrainingSet:
         return torch.channels_last if self.images.shape[1] > 1 else torch.contiguous_format
 
     def batches(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once in random order: float32 images in [0, 1] and int64 labels."""
-        order = torch.randperm(len(self.labels), generator=generator).to(self.labels.device)
-        for chosen in order.split(size):
+        """Every image once in random order: float32 images in [0, 1] and int64 labels.
+
+        The last batch may be smaller; a single image joins the batch before, as BatchNorm cannot
+        learn from one.
+        """
+        count = len(self.labels)
+        order = torch.randperm(count, generator=generator).to(self.labels.device)
+        sizes = [min(size, count - start) for start in range(0, count, size)]
+        if len(sizes) > 1 and sizes[-1] == 1:
+            sizes[-2:] = [size + 1]
+        for chosen in order.split(sizes):
             pixels = self.images[chosen]
             if self.augment:
                 pixels = crop_and_flip(pixels, generator)
@@ -112,8 +120,7 @@ class Setting:
         recipe: How it is trained on.
         stream: (purpose) -> a generator of its own, the same whenever it is asked for.
         outliers: Loads the training set of anomalies, for objectives that see one.
-        checkpoints: Folder of unfinished work, or None to keep none.
-        identity: What the checkpoints belong to; those of another are not resumed.
+        checkpoints: Folder of this unfinished work and of no other, or None to keep none.
         progress: Called with (what, done, total) after each epoch.
         curve: Every epoch trained so far, in order.
     """
@@ -124,6 +131,5 @@ class Setting:
     stream: Callable[[str], torch.Generator]
     outliers: Callable[[], TrainingSet] = _no_outliers
     checkpoints: Path | None = None
-    identity: str = ""
     progress: Progress = silent
     curve: list[Epoch] = field(default_factory=list)

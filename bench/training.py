@@ -95,13 +95,14 @@ def _pass(training: Training[Any], generator: torch.Generator) -> tuple[float, f
     """Mean loss and accuracy over the data, each image in the step that it was trained in."""
     data, recipe = training.setting.data, training.setting.recipe
     model, optimizer = training.model, training.optimizer
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     total = torch.zeros(2, device=data.labels.device)
     for images, labels in data.batches(recipe.batch_size, generator):
         with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.bfloat16):
             loss, logits = training.loss(model, images, labels, generator)
         optimizer.zero_grad()
         loss.backward()
-        clip_grad_norm_(model.parameters(), recipe.clip)
+        clip_grad_norm_(trained, recipe.clip)
         optimizer.step()
         masks.apply(model, training.mask)
         right = (logits.detach().argmax(1) == labels).sum()

@@ -131,7 +131,15 @@ def recipes() -> str:
         )
         for name, r in RECIPES.items()
     ]
-    names = ("recipe", "epochs", "early", "batch", "training images", "crops, flips", "arithmetic")
+    names = (
+        "recipe",
+        "epochs",
+        "early",
+        "batch",
+        "training images",
+        "crops, flips of cifar10",
+        "arithmetic",
+    )
     return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
 
 

@@ -2,17 +2,19 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from bench.baselines import Cut, Plan, prune
+from bench.baselines import Cut, Plan, _slug, prune, train_dense
 from bench.data import load_suite
 from bench.errors import BenchError
 from bench.evaluation import evaluate
+from bench.models import Normalised, build
 from bench.records import Submission
 from bench.submissions import described, load_submission, pack
-from bench.submissions.card import read_card
+from bench.submissions.card import SLUG, read_card
 
 DIGITS = Plan("digits")
 SNIP_AFTER = Cut("snip-after", 0.5)
@@ -41,6 +43,8 @@ def test_a_parent_of_another_plan_is_refused(dense, tmp_path):
         with pytest.raises(BenchError, match=message) as caught:
             prune(plan, SNIP_AFTER, tmp_path / "out", parent=dense)
         assert caught.value.code == "E-BAD-VALUE"
+    with pytest.raises(BenchError, match="is the parent; name another"):
+        prune(DIGITS, SNIP_AFTER, dense, parent=dense)
     with pytest.raises(BenchError, match="give its folder with --from"):
         prune(DIGITS, SNIP_AFTER, tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -54,7 +58,67 @@ def test_a_parent_may_be_a_bare_file_of_weights(dense, tmp_path):
     files = [folder / "weights.safetensors" for folder in (of_file, of_folder)]
     assert files[0].read_bytes() == files[1].read_bytes()
     assert load_submission(of_file).record.mean == (0.5,)
-    assert "epochs" not in read_card(of_file)["training"]
+    parent = load_submission(dense).record.weights_sha256
+    assert read_card(of_file)["training"] == {"suite": "digits", "parent": parent}
+
+
+def test_a_parent_that_is_pruned_or_of_other_images_is_refused(dense, tmp_path):
+    pruned = prune(DIGITS, SNIP_AFTER, tmp_path / "pruned", parent=dense)
+    bare = tmp_path / "bare.safetensors"
+    shutil.copy(pruned / "weights.safetensors", bare)
+    for parent in (pruned, bare):
+        with pytest.raises(BenchError, match=r"is pruned .* expected a dense network"):
+            prune(DIGITS, SNIP_AFTER, tmp_path / "out", parent=parent)
+    network = build("lenet5", classes=5)
+    loaded = described("five", "lenet5", Normalised(network))
+    five = pack(loaded.model, loaded.record, tmp_path / "five")
+    with pytest.raises(BenchError, match="1 channels and tells 5 classes apart, digits has 1 and"):
+        prune(DIGITS, SNIP_AFTER, tmp_path / "out", parent=five)
+
+
+def test_a_parent_of_a_recipe_of_its_owners_own_keeps_the_name(dense, tmp_path):
+    loaded = load_submission(dense)
+    record = replace(loaded.record, recipe="my-sgd-200")
+    own = pack(loaded.model, record, tmp_path / "own", {"suite": "digits", "epochs": 200})
+    out = prune(DIGITS, SNIP_AFTER, tmp_path / "out", parent=own)
+    assert read_card(out)["training"]["recipe"] == "my-sgd-200"
+    assert read_card(out)["training"]["epochs"] == 200
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    def never(what, done, total):
+        raise AssertionError("trained")
+
+    foreign, file = tmp_path / "foreign", tmp_path / "file"
+    foreign.mkdir()
+    (foreign / "mine.txt").write_text("keep")
+    file.write_text("keep")
+    for out in (foreign, file, file / "under"):
+        for make in (
+            lambda out: train_dense(DIGITS, out, progress=never),
+            lambda out: prune(DIGITS, Cut("random", 0.5), out, progress=never),
+        ):
+            with pytest.raises(BenchError) as caught:
+                make(out)
+            assert caught.value.code == "E-BAD-VALUE"
+    assert (foreign / "mine.txt").read_text() == file.read_text() == "keep"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BenchError, match="name another --out"):
+        train_dense(DIGITS, Path(), progress=never)
+
+
+@pytest.mark.parametrize("sparsity", [1, 90, -0.1, float("nan")])
+def test_a_sparsity_in_the_wrong_unit_is_refused_at_once(sparsity):
+    with pytest.raises(BenchError, match=r"0\.9 keeps 10 %"):
+        Cut("imp", sparsity)
+
+
+def test_a_slug_is_always_one_and_tells_the_sparsity():
+    long = "edge-popup-after " + " ".join(f"option{i}=value" for i in range(9))
+    assert _slug(long, 0.5).endswith("-0.5")
+    assert _slug(long, 0.9).endswith("-0.9")
+    for name in (long, "m:<lambda>", "ß", "-x-"):
+        assert SLUG.fullmatch(_slug(name, 0.9)), name
 
 
 def test_a_collapsed_layer_is_flagged_and_scored(dense, tmp_path):

@@ -1,6 +1,7 @@
 """Training repeats bit for bit, in one go or killed on the way, and its parts do what they say."""
 
 import csv
+import linecache
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ from torch import nn
 
 from bench.baselines import Cut, Plan, prune, train_dense
 from bench.checkpoints import resume, train
-from bench.data import ImageSet
+from bench.data import SUITES, ImageSet
 from bench.models import Normalised
 from bench.pruners import PRUNERS
 from bench.recipes import RECIPES, Recipe
@@ -66,6 +67,28 @@ def small_model(seed=0):
 
 
 QUICK = ("imp", "edge-popup-after", "cropit-s")
+MIXED = {
+    "edge-popup early": ("edge-popup", {"moment": "early"}, "edge-popup", (1, 3)),
+    "edge-popup in steps": ("edge-popup", {"schedule": "halving"}, "edge-popup-2", (1, 2)),
+    "imp, open-lth": ("imp", {"rounds": "open-lth", "structure": "structured"}, "training", (30,)),
+    "early-crop, auto": ("early-crop", {"when": "auto", "budget": "equal"}, "training", (2, 9)),
+    "fine-tuning": ("snip-after", {"finetune_epochs": "3"}, "fine-tuning", (1, 2)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", MIXED)
+def test_every_kind_of_training_goes_on_where_it_was_killed(case, dense, tmp_path):
+    name, options, phase, epochs = MIXED[case]
+    cut = Cut(name, 0.5, options=options)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    prune(DIGITS, cut, whole, parent=dense)
+    for epoch in epochs:
+        with pytest.raises(Killed):
+            prune(DIGITS, cut, killed, parent=dense, progress=killing(phase, epoch + 1))
+    prune(DIGITS, cut, killed, parent=dense)
+    for file in whole.iterdir():
+        assert file.read_bytes() == (killed / file.name).read_bytes(), file.name
 
 
 @pytest.mark.parametrize(
@@ -89,11 +112,11 @@ def test_every_pruner_goes_on_where_it_was_killed_to_the_same_bytes(name, dense,
 
 def test_training_killed_by_the_system_goes_on_to_the_same_bytes(dense, tmp_path):
     command = [sys.executable, "-m", "bench", "train", "--out", "again"]
-    checkpoint = tmp_path / ".again.unfinished" / "training.safetensors"
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    while not checkpoint.is_file():
+    while not (found := list(tmp_path.glob(".again.*.unfinished/training.safetensors"))):
         assert process.poll() is None
         time.sleep(0.005)
+    checkpoint = found[0]
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "again").exists()
@@ -109,12 +132,33 @@ def test_unfinished_work_of_another_plan_is_not_gone_on_with(dense, tmp_path):
         with pytest.raises(Killed):
             train_dense(plan, tmp_path / "out", progress=killing("training", 3))
     assert weights(train_dense(DIGITS, tmp_path / "out")) == weights(dense)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert [name.endswith(".unfinished") for name in left] == [True, False]  # of the other seed
+
+
+def test_a_changed_pruner_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = tmp_path / "changing_pruner.py"
+    text = (
+        "from bench.saliency import magnitude\n"
+        "def helper(score): return score\n"
+        "def own(scoring): return {n: helper(s) for n, s in magnitude(scoring).items()}\n"
+    )
+    asked = DIGITS, Cut("changing_pruner:own", 0.5)
+    out = tmp_path / "out"
+    for content in (text, text.replace("return score", "return -score")):
+        module.write_text(content)
+        sys.modules.pop("changing_pruner", None)
+        linecache.clearcache()
+        with pytest.raises(Killed):
+            prune(*asked, out, progress=killing("training", 2))
+    assert len(list(tmp_path.glob(".out.*.unfinished"))) == 2
 
 
 def test_a_damaged_checkpoint_is_no_checkpoint(dense, tmp_path):
     with pytest.raises(Killed):
         train_dense(DIGITS, tmp_path / "out", progress=killing("training", 3))
-    checkpoint = tmp_path / ".out.unfinished" / "training.safetensors"
+    (checkpoint,) = tmp_path.glob(".out.*.unfinished/training.safetensors")
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     assert weights(train_dense(DIGITS, tmp_path / "out")) == weights(dense)
 
@@ -169,7 +213,7 @@ def test_weights_outside_the_mask_stay_zero_and_only_they():
 def test_an_optimizer_comes_back_with_its_memory(channels, tmp_path):
     images = torch.randint(0, 256, (64, channels, 6, 6), dtype=torch.uint8)
     data = TrainingSet(images, torch.arange(64) % 3, augment=True)
-    setting = partial(small_setting, data=data, checkpoints=tmp_path, identity="one")
+    setting = partial(small_setting, data=data, checkpoints=tmp_path)
 
     def model():
         fresh = small_model()
@@ -188,6 +232,13 @@ def test_an_optimizer_comes_back_with_its_memory(channels, tmp_path):
     train(second, 4)
     for ours, expected in zip(second.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(ours, expected)
+
+
+def test_a_last_image_alone_joins_the_batch_before():
+    data = small_setting().data
+    for size, expected in ((95, [96]), (5, [5] * 18 + [6]), (96, [96]), (1, [1] * 94 + [2])):
+        batches = data.batches(size, torch.Generator().manual_seed(5))
+        assert [len(labels) for _, labels in batches] == expected
 
 
 def test_batches_are_every_image_once_in_the_stream_s_order():
@@ -212,12 +263,14 @@ def test_crops_and_flips_move_an_image_by_at_most_four_pixels():
 
 
 def test_the_recipes_of_the_paper_are_as_in_its_appendix():
-    for name, epochs, early, augment in (("paper-30", 30, 6, False), ("paper-50", 50, 11, True)):
+    for name, epochs, early in (("paper-30", 30, 6), ("paper-50", 50, 11)):
         recipe = RECIPES[name]
-        assert (recipe.epochs, recipe.early, recipe.augment) == (epochs, early, augment)
+        assert (recipe.epochs, recipe.early) == (epochs, early)
         assert (recipe.batch_size, recipe.learning_rate) == (512, 2e-3)
         assert (recipe.weight_decay, recipe.clip, recipe.images) == (5e-5, 10.0, None)
         assert not recipe.bfloat16
+        assert recipe.augment
+    assert [name for name, spec in SUITES.items() if spec.augment] == ["cifar10"]
 
 
 def test_a_training_set_is_copied_to_the_device():

@@ -87,7 +87,8 @@ class Source:
             raise BenchError(
                 "E-TOO-FEW-IMAGES",
                 f"{self.name}: got {wanted} images asked for, but {self.where} holds only the "
-                f"first {count} of the {self.split} split; --limit {count} or less works",
+                f"first {count} of the {self.split} split; --limit {count} or less works, in "
+                "training a recipe of no more images",
             )
         return self.opened.read(min(limit or count, count), shape, done)
 

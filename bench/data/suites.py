@@ -29,6 +29,7 @@ class SuiteSpec:
         reference: Name of the architecture that is trained on it.
         outliers: Names of the outlier sets.
         out_of_domain: The one of them that is also shown in the wrong range.
+        augment: Whether a training image shifted and mirrored is of the same class.
     """
 
     classes: int
@@ -38,6 +39,7 @@ class SuiteSpec:
     reference: str
     outliers: tuple[str, ...]
     out_of_domain: str
+    augment: bool = False
 
 
 SUITES: Mapping[str, SuiteSpec] = {
@@ -62,6 +64,7 @@ SUITES: Mapping[str, SuiteSpec] = {
         "resnet18",
         ("svhn", "cifar100"),
         "svhn",
+        augment=True,
     ),
 }
 
@@ -193,7 +196,7 @@ def outlier_training_set(
     source = find(outliers, "train", place)
     if source is None:
         raise BenchError("E-NO-DATA", missing_sentence(outliers, "train", place))
-    return cached(source, None, spec.shape, progress or silent)
+    return cached(source, source.prefix, spec.shape, progress or silent)
 
 
 def suite_spec(name: str) -> SuiteSpec:
@@ -223,7 +226,8 @@ def _labelled(name: str, split: str, root: Path, limit: int | None, progress: Pr
         raise BenchError(
             "E-TOO-FEW-IMAGES",
             f"{images.name}: got {limit} images asked for, but its {split} split has "
-            f"{len(images.labels)}; --limit {len(images.labels)} or less works",
+            f"{len(images.labels)}; --limit {len(images.labels)} or less works, in training a "
+            "recipe of no more images",
         )
     if images.labels.min() < 0 or images.labels.max() >= spec.classes:
         raise BenchError(

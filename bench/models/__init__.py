@@ -104,8 +104,8 @@ def architecture(name: str) -> Architecture:
     if name not in ARCHITECTURES:
         raise BenchError(
             "E-UNKNOWN-ARCHITECTURE",
-            f"architecture: got {name!r}, expected one of {list(ARCHITECTURES)}, "
-            "timm:NAME or robustbench:NAME",
+            f"architecture: got {name!r}, expected one of {list(ARCHITECTURES)}; networks of "
+            "packages (timm:NAME, robustbench:NAME) are scored as they are, not trained here",
         )
     return ARCHITECTURES[name]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench import masks
 from bench.errors import BenchError
-from bench.models import ARCHITECTURES, Normalised, prunable
+from bench.models import Normalised, architecture, prunable
 from bench.models.channels import channel_slices, narrowed, remove_channels
 from bench.nodes import keep_nodes, node_scores
 from bench.pruners import Pruner
@@ -32,8 +32,8 @@ def cut(training: Training[Normalised], pruner: Pruner, sparsity: float) -> None
     """
     scores = _scores(training, pruner, sparsity)
     if pruner.structure == "structured":
-        full = ARCHITECTURES[training.setting.architecture].widths
-        slices = channel_slices(training.setting.architecture)
+        name = training.setting.architecture
+        full, slices = architecture(name).widths, channel_slices(name)
         worth = node_scores(_inner(scores), slices)
         _remove(training, keep_nodes(worth, sparsity, pruner.scope, full=full))
     else:
@@ -54,9 +54,14 @@ def _scores(training: Training[Normalised], pruner: Pruner, sparsity: float) -> 
         setting.stream(f"pruning {step}"),
         sparsity=sparsity,
         scope=pruner.scope,
+        step=step,
         setting=setting,
     )
     scores = pruner.saliency(scoring)
+    if not isinstance(scores, Mapping):
+        raise BenchError(
+            "E-BAD-VALUE", f"saliency: got {type(scores).__name__}, expected {{name: tensor}}"
+        )
     for name, weight in prunable(training.model).items():
         shapes = {weight.shape: "one number a weight"}
         if pruner.structure == "structured":

@@ -54,6 +54,7 @@ def edge_popup(
     setting = scoring.setting
     if setting is None:
         raise ValueError("setting: got None, expected the one that the scores are trained in")
+    phase = f"{PHASE}-{scoring.step}" if scoring.step else PHASE
     data, validation = objectives.split(setting.data, setting.stream(f"{PHASE} split"))
     popup = Popup(scoring, init, absolute=rank == "absolute")
     goal = objectives.objective_named(objective, setting, strength)
@@ -63,10 +64,9 @@ def edge_popup(
                 setting,
                 data=data,
                 recipe=replace(setting.recipe, weight_decay=0.0),
-                identity=f"{setting.identity} {scoring.sparsity}",
             ),
             popup,
-            phase=PHASE,
+            phase=phase,
             loss=goal.loss,
             total=epochs or setting.recipe.epochs,
             sparsity=scoring.sparsity,
@@ -147,7 +147,7 @@ def _search(training: Training[Popup], quality: Callable[[], float]) -> None:
     kept = training.kept
     for epoch in range(max(training.epoch, 1), training.total + 1):
         train(training, epoch)
-        found = torch.tensor(quality(), dtype=torch.float64)
+        found = torch.tensor(quality())
         if "quality" not in kept or found > kept["quality"]:
             kept |= {"quality": found, "epoch": torch.tensor(epoch)}
             kept |= {name: tensor.clone() for name, tensor in _tensors(training.model).items()}

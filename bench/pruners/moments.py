@@ -20,6 +20,7 @@ from bench.training import Training, make_trainable
 
 STEPS, STEPS_RESNET, STEPS_IMP = 5, 6, 4  # of a schedule, as in the paper's code
 SNAPSHOT, CUTS, WHOLE = 7, (9, 15, 21, 27, 33, 39), 50  # epochs done, in the code of IMP
+STRUCTURED_MARGIN = 0.1  # on the share to keep, in the code of the criterion for early pruning
 ROUND = 0.2  # share of the remaining weights that a round of the lottery ticket removes
 
 
@@ -58,9 +59,10 @@ def early(
         if when == "fixed":
             train(training, recipe.early)
         else:
-            _train_until_settled(training, 1 - sparsity)
-        rest = max(recipe.epochs - training.epoch, 0) if budget == "equal" else after_it
-        training.total = training.epoch + rest
+            margin = STRUCTURED_MARGIN if pruner.structure == "structured" else 0.0
+            _train_until_settled(training, 1 - sparsity - margin)
+        left = max(recipe.epochs - training.epoch, 0)
+        training.total = training.epoch + (min(after_it, left) if budget == "equal" else after_it)
         _cut_all(training, pruner, sparsity)
     train(training, training.total)
 
@@ -113,7 +115,8 @@ def _epochs_after(training: Training[Normalised], pruner: Pruner) -> int:
 def _cut_all(training: Training[Normalised], pruner: Pruner, sparsity: float) -> None:
     """Every step of the schedule at once; the network is scored anew at each."""
     resnet = training.setting.architecture.startswith("resnet")
-    steps = masks.targets(pruner.schedule, sparsity, STEPS_RESNET if resnet else STEPS)
+    long = resnet and pruner.structure == "unstructured"
+    steps = masks.targets(pruner.schedule, sparsity, STEPS_RESNET if long else STEPS)
     for target in steps[training.cuts :]:
         cut(training, pruner, target)
 
@@ -137,7 +140,7 @@ def settled(distances: Sequence[float], share: float) -> bool:
 
     Args:
         distances: d(t) = ‖θ(1) − θ(t)‖ / ‖θ(1)‖ for t = 1, 2, …; d(1) = 0.
-        share: Of the weights that will be kept.
+        share: Of the weights or channels that will be kept, as the criterion counts them.
 
     Returns:
         Whether |d(t) − d(t−1)| < d(2) · share at the last t, with at least d(2) / 1000.
@@ -170,7 +173,7 @@ def _compressed(training: Training[Normalised], pruner: Pruner, sparsity: float)
 def _open_lth(training: Training[Normalised], pruner: Pruner, sparsity: float) -> None:
     epochs = training.setting.recipe.epochs
     snapshot, _ = imp_epochs(epochs)
-    count = math.ceil(math.log(1 - sparsity) / math.log(1 - ROUND))
+    count = math.ceil(round(math.log(1 - sparsity) / math.log(1 - ROUND), 9))
     training.total = epochs + count * (epochs - snapshot)
     train(training, snapshot)
     if not training.kept:

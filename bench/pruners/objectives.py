@@ -129,6 +129,7 @@ OBJECTIVES: Mapping[str, tuple[Callable[[Setting, float], Objective], float]] = 
 
 def to_uniform(logits: Tensor) -> Tensor:
     """Mean cross-entropy between the uniform distribution and (N, K) logits; at least log K."""
+    logits = logits.float()
     return (logits.logsumexp(1) - logits.mean(1)).mean()
 
 

@@ -1,11 +1,12 @@
 """Options of a pruner: what they are called, what they may be, and their values from text."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from types import UnionType
-from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from bench.errors import BenchError
 from bench.masks import Schedule
@@ -19,7 +20,14 @@ ROW: Mapping[str, Any] = {
     "score_batches": int,
     "finetune_epochs": int,
 }
-MAY_BE_ZERO = ("finetune_epochs", "strength")
+LEAST: Mapping[str, float] = {
+    "score_batches": 1,
+    "finetune_epochs": 0,
+    "epochs": 1,
+    "strength": 0,
+    "temperature": 1e-6,
+}
+WORDS = {"true": True, "false": False}
 
 
 class Chosen(NamedTuple):
@@ -43,7 +51,10 @@ def known(pruner: Pruner) -> dict[str, Any]:
 
 def own(function: Callable[..., object]) -> dict[str, Any]:
     """Keyword-only argument of a function -> its type, where it has none that of its default."""
-    hints = get_type_hints(function)
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError):  # for a type checker only, or of an object
+        hints = {}
     return {name: hints.get(name, type(value)) for name, value in _keywords(function).items()}
 
 
@@ -66,11 +77,7 @@ def with_options(pruner: Pruner, texts: Mapping[str, str]) -> Chosen:
     usual = {name: getattr(pruner, name) for name in ROW}
     usual |= _keywords(act) | _keywords(pruner.saliency)
     changed = {name: value for name, value in values.items() if value != usual[name]}
-    if moment == "iterative" and "finetune_epochs" in changed:
-        raise BenchError(
-            "E-BAD-VALUE",
-            "finetune_epochs: an iterative pruner ends with its training; leave it out",
-        )
+    _check_together(pruner, moment, changed)
     row = {name: value for name, value in changed.items() if name in ROW}
     score = partial(pruner.saliency, **_of(pruner.saliency, changed))
     return Chosen(
@@ -88,21 +95,41 @@ def _of(function: Callable[..., object], values: Mapping[str, Any]) -> dict[str,
     return {name: values[name] for name in _keywords(function) if name in values}
 
 
+def _check_together(pruner: Pruner, moment: Moment, changed: Mapping[str, Any]) -> None:
+    if moment == "iterative" and "finetune_epochs" in changed:
+        raise BenchError(
+            "E-BAD-VALUE",
+            "finetune_epochs: an iterative pruner ends with its training; leave it out",
+        )
+    if pruner.structure == "structured" and "structure" in changed:
+        raise BenchError(
+            "E-BAD-VALUE",
+            "structure: got unstructured, but this pruner scores channels, not single weights",
+        )
+    if "strength" in changed and "objective" not in changed:
+        raise BenchError("E-BAD-VALUE", "strength: the standard objective has none; name another")
+
+
 def _value(name: str, text: str, kind: Any) -> Any:
-    if isinstance(kind, UnionType):  # `float | None`: None is left out, not typed
-        kind = get_args(kind)[0]
-    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    if get_origin(kind) in (UnionType, Union):  # `float | None`: None is left out, not typed
+        kind = next(part for part in get_args(kind) if part is not NoneType)
+    choices = WORDS if kind is bool else get_args(kind) if get_origin(kind) is Literal else ()
     if choices:
         if text not in choices:
-            raise BenchError("E-BAD-VALUE", f"{name}: got {text!r}, expected one of {choices}")
-        return text
+            raise BenchError(
+                "E-BAD-VALUE", f"{name}: got {text!r}, expected one of {', '.join(choices)}"
+            )
+        return WORDS[text] if kind is bool else text
+    if kind not in (int, float, str):
+        raise BenchError("E-BAD-VALUE", f"{name}: is a {kind!r}, which can be set from Python only")
     try:
         value = kind(text)
     except ValueError as error:
         raise BenchError(
             "E-BAD-VALUE", f"{name}: got {text!r}, expected {kind.__name__}"
         ) from error
-    least = 0 if name in MAY_BE_ZERO else 1e-12
-    if not least <= value < float("inf"):
-        raise BenchError("E-BAD-VALUE", f"{name}: got {text}, expected a positive number")
+    if kind is not str and not LEAST.get(name, -math.inf) <= value < math.inf:
+        raise BenchError(
+            "E-BAD-VALUE", f"{name}: got {text}, expected a number from {LEAST.get(name, '-inf')}"
+        )
     return value

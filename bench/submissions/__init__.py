@@ -2,11 +2,12 @@
 
 from bench.submissions.canonical import canonical_bytes, weights_sha256
 from bench.submissions.load import LoadedSubmission, described, from_module, load_submission
-from bench.submissions.pack import pack
+from bench.submissions.pack import check_target, pack
 
 __all__ = [
     "LoadedSubmission",
     "canonical_bytes",
+    "check_target",
     "described",
     "from_module",
     "load_submission",

@@ -39,8 +39,7 @@ def pack(
         raise BenchError(
             "E-SUBMISSION-TOML", f"slug: got {record.slug!r}, expected 1 to 64 of a-z 0-9 . _ -"
         )
-    if folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir()):
-        raise BenchError("E-BAD-VALUE", f"{folder}: not empty and not a submission folder")
+    check_target(folder)
     tensors = model.network.state_dict()
     card: Card = {
         "": {"schema": 1, "slug": record.slug, "kind": record.kind},
@@ -55,13 +54,34 @@ def pack(
         },
         "training": {"recipe": record.recipe, "seed": record.seed, **(training or {})},
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    (fresh / WEIGHTS).write_bytes(canonical_bytes(tensors))
-    (fresh / FILE).write_text(card_toml(card), encoding="utf-8")
-    for name, content in (files or {}).items():
-        (fresh / name).write_bytes(content)
-    fresh.chmod(0o755)
-    if folder.exists():
-        shutil.rmtree(folder)
-    return fresh.rename(folder)
+    try:
+        (fresh / WEIGHTS).write_bytes(canonical_bytes(tensors))
+        (fresh / FILE).write_text(card_toml(card), encoding="utf-8")
+        for name, content in (files or {}).items():
+            (fresh / name).write_bytes(content)
+        fresh.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        return fresh.rename(folder)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def check_target(folder: Path) -> None:
+    """Refuses a place where no submission can be written, and makes the folder around it.
+
+    Raises:
+        BenchError: E-BAD-VALUE if the target is something else than a submission folder, or
+            cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        foreign = folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir())
+    except OSError as error:
+        raise BenchError("E-BAD-VALUE", f"{folder}: cannot be written: {error.strerror}") from error
+    if foreign or folder.resolve() == Path.cwd():
+        raise BenchError(
+            "E-BAD-VALUE", f"{folder}: not empty and not a submission folder; name another --out"
+        )

@@ -133,4 +133,7 @@ def test_the_lottery_ticket_removes_a_fifth_a_round_and_returns_in_every_part():
     assert len(training.setting.curve) == 3 + 5 * 2
     kept = sum(int(mask.sum()) for mask in training.mask.values())
     assert abs(kept - 142_110 * 0.4) <= 1
+    exact = tiny("lenet5", Recipe(epochs=3, early=1, batch_size=10))
+    iterative(exact, IMP, 0.36, rounds="open-lth")
+    assert len(exact.setting.curve) == 3 + 2 * 2  # log 0.64 / log 0.8 is a little above 2
     assert {int(state["step"]) for state in training.optimizer.state.values()} == {2}

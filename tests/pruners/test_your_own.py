@@ -11,6 +11,7 @@ from bench.baselines import Cut, Plan, prune
 from bench.errors import BenchError
 from bench.models import prunable
 from bench.pruners.named import pruner_named
+from bench.pruners.options import with_options
 from bench.submissions import load_submission
 from ci.readme import ROOT
 from tests.test_readme import SECTIONS, blocks
@@ -41,10 +42,11 @@ def test_the_commands_and_the_call_work_as_they_stand(tmp_path):
     done = run(["call.py"], tmp_path)
     assert done.returncode == 0, done.stderr
     record = load_submission(tmp_path / "soft-0.9").record
-    assert (record.pruner, record.moment, record.slug) == ("soft-snip", "before", "soft-snip-0.9")
+    assert (record.pruner, record.moment) == ("my_pruner:soft_snip", "before")
+    assert record.slug == "my-pruner-soft-snip-0.9"
     assert abs(record.measured_sparsity - 0.9) <= 1 / 142_110
     early = load_submission(tmp_path / "early-0.9").record
-    assert (early.pruner, early.moment) == ("soft-snip power=2.0", "early")
+    assert (early.pruner, early.moment) == ("my_pruner:soft_snip power=2.0", "early")
     narrow = load_submission(tmp_path / "narrow-0.8").record
     assert sum(narrow.widths.values()) == 45 + 10
     assert load_submission(tmp_path / "soft-2345").record.seed == 2345
@@ -71,6 +73,8 @@ def test_one_function_and_one_line_bring_every_test_of_the_table(tmp_path):
     ("reference", "message"),
     [
         ("no_such_module:score", "No module named 'no_such_module'"),
+        (":score", "cannot be imported"),
+        ("bench.saliency:gradients", "with a scoring alone"),
         ("bench.saliency:no_such_function", "expected a function"),
         ("bench.saliency:LOSSES", "expected a function"),
     ],
@@ -82,7 +86,38 @@ def test_a_reference_to_nothing_is_refused(reference, message):
 
 def test_a_function_may_come_from_any_package(tmp_path):
     name, row = pruner_named("bench.saliency:magnitude")
-    assert (name, row.moment) == ("magnitude", "before")
+    assert (name, row.moment) == ("bench.saliency:magnitude", "before")
+
+
+def test_a_module_that_fails_when_imported_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "failing.py").write_text("1 / 0")
+    with pytest.raises(BenchError, match="ZeroDivisionError"):
+        pruner_named("failing:score")
+
+
+def test_objects_and_lambdas_prune_as_well(tmp_path):
+    class Saliency:
+        def __call__(self, scoring):
+            return {name: w.detach() for name, w in prunable(scoring.network).items()}
+
+    options = {"finetune_epochs": "0"}
+    for function in (Saliency(), Saliency().__call__, lambda scoring: Saliency()(scoring)):
+        out = prune(Plan("digits"), Cut(function, 0.5, options=options), tmp_path / "out")
+        assert load_submission(out).record.measured_sparsity == 0.5
+
+
+def test_options_of_any_plain_type_are_read():
+    def own(
+        scoring, *, on: bool = True, word: str = "a", low: float = -1.0, few: int | None = None
+    ):
+        return {}
+
+    texts = {"on": "false", "word": "b", "low": "-2.5", "few": "3"}
+    changed = with_options(pruner_named(own)[1], texts).changed
+    assert changed == {"on": False, "word": "b", "low": -2.5, "few": 3}
+    with pytest.raises(BenchError, match="expected one of true, false"):
+        with_options(pruner_named(own)[1], {"on": "no"})
 
 
 def test_a_function_that_forgets_a_weight_or_its_shape_is_told(tmp_path):
@@ -96,6 +131,7 @@ def test_a_function_that_forgets_a_weight_or_its_shape_is_told(tmp_path):
 
     for function, message in (
         (forgetful, r"conv1.weight: got None, expected \(6, 1, 5, 5\), one number a weight"),
+        (lambda scoring: None, "got NoneType, expected"),
         (flat, r"got \(1, 5, 5\), expected \(6, 1, 5, 5\)"),
     ):
         with pytest.raises(BenchError, match=message):
