@@ -22,6 +22,7 @@ COMMANDS = [
     "inspect",
     "train",
     "prune",
+    "detect",
     "pack",
     "runs",
     "show",

@@ -1,0 +1,97 @@
+"""`bench detect`: its threshold, its verdicts and its files."""
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from bench.alarm import calibrated, detectors, threshold_of
+from bench.cli import app
+from bench.data import load_suite, suite_spec, training_set
+from bench.errors import BenchError
+from bench.submissions import load_submission
+
+SPEC = suite_spec("digits")
+
+
+@pytest.fixture(scope="module")
+def trained(dense):
+    return load_submission(dense), training_set("digits")
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Ten pictures: five digits of the test set, then five patches of photographs."""
+    folder, suite = tmp_path_factory.mktemp("mixed"), load_suite("digits")
+    both = [suite.test.images[:5], suite.outliers["patches"].images[:5]]
+    for at, pixels in enumerate(np.concatenate(both)):
+        Image.fromarray(pixels[0]).save(folder / f"{at:02}.png")
+    return folder
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.0, 10), (0.1, 9), (0.25, 8), (0.9, 1)])
+def test_at_most_the_chosen_share_is_above_the_threshold(rate, expected):
+    scores = torch.tensor([3.0, 1, 2, 5, 4, 7, 6, 9, 8, 10])
+    threshold = threshold_of(scores, rate)
+    assert threshold == expected
+    assert float((scores > threshold).float().mean()) <= rate + 1e-6
+
+
+@pytest.mark.parametrize("detector", detectors())
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_every_detector_tells_photographs_from_digits(detector, batch_size, trained):
+    submission, training = trained
+    alarm = calibrated(submission, training, SPEC, detector, batch_size, 0.1)
+    assert float((alarm.held_out > alarm.threshold).float().mean()) <= 0.1 + 1e-6
+    suite = load_suite("digits")
+    ordinary = alarm.score(suite.test.images[:100], "test")
+    strange = alarm.score(suite.outliers["patches"].images[:100], "patches")
+    assert len(ordinary) == len(strange) == 100 // batch_size
+    assert strange.median() > ordinary.median()
+    again = alarm.score(suite.test.images[:100], "test")
+    assert torch.equal(ordinary, again)
+
+
+def test_what_cannot_be_told_is_refused(trained):
+    submission, training = trained
+    for detector, batch_size, rate, message in (
+        ("energetic", 1, 0.1, "expected one of"),
+        ("msp", 1, 5, "0.05 is one in twenty"),
+        ("msp", 100, 0.05, "240 held-out training images make 2 groups"),
+    ):
+        with pytest.raises(BenchError, match=message) as caught:
+            calibrated(submission, training, SPEC, detector, batch_size, rate)
+        assert caught.value.code == "E-BAD-VALUE"
+
+
+@pytest.mark.parametrize("detector", ["msp", "sensnorm"])
+def test_the_command_writes_a_verdict_for_every_group(detector, dense, mixed, tmp_path):
+    files = [tmp_path / name for name in ("v.csv", "v.json", "v.png")]
+    words = ["detect", str(dense), "--images", str(mixed), "--detector", detector]
+    outs = [
+        str(word) for pair in zip(("--csv", "--json", "--png"), files, strict=True) for word in pair
+    ]
+    result = CliRunner().invoke(app, [*words, "--batch-size", "5", "--quiet", *outs])
+    assert result.exit_code == 0, result.output
+    assert re.search(r"[012] of 2 groups raise the alarm", result.output)
+    rows = list(csv.DictReader(files[0].read_text().splitlines()))
+    assert [row["images"].split("; ")[0] for row in rows] == ["00.png", "05.png"]
+    record = json.loads(files[1].read_text())
+    assert [group["score"] for group in record["groups"]] == pytest.approx(
+        [float(row["score"]) for row in rows]
+    )
+    for group in record["groups"]:
+        assert group["anomaly"] == (group["score"] > record["threshold"])
+    assert record["groups"][1]["score"] > record["groups"][0]["score"]
+    assert files[2].read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_folder_without_pictures_is_told(dense, tmp_path):
+    result = CliRunner().invoke(app, ["detect", str(dense), "--images", str(tmp_path / "none")])
+    assert isinstance(result.exception, BenchError)
+    assert result.exception.code == "E-NO-SUCH-FILE"
