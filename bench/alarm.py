@@ -12,8 +12,10 @@ from torch import Tensor
 
 from bench.data import ImageSet, SuiteSpec
 from bench.detectors import DETECTORS
+from bench.detectors.ood import ODIN, WIDE, Known, grouped_odin, wide_detector
 from bench.errors import BenchError
-from bench.inference import batches, gather
+from bench.inference import Evidence, batches, gather
+from bench.models import last_linear
 from bench.sensitivity import (
     STANDARD,
     Views,
@@ -37,7 +39,7 @@ class Alarm:
     """A detector with its threshold.
 
     Args:
-        detector: `msp`, `gradnorm`, …, or `sensnorm`.
+        detector: One of `detectors()`.
         batch_size: Images that one score speaks for.
         threshold: A group is anomalous if its score is above.
         false_alarms: Share of held-out training groups that are, at most.
@@ -55,7 +57,7 @@ class Alarm:
 
 def detectors() -> list[str]:
     """Names that `calibrated` takes."""
-    return [*DETECTORS, SENSNORM]
+    return [*DETECTORS, SENSNORM, *WIDE, ODIN]
 
 
 def calibrated(
@@ -98,10 +100,12 @@ def calibrated(
             f"training images make {count // batch_size} groups, too few to tell such a rate",
         )
     seen = np.sort(order[count:])
+    ordinary = replace(training, images=training.images[seen], labels=training.labels[seen])
+    make = _by_sensitivity if detector == SENSNORM else _by_gradient
     score = (
-        _by_sensitivity(submission, training, seen, spec, batch_size)
-        if detector == SENSNORM
-        else _by_evidence(submission, detector, batch_size)
+        _by_evidence(submission, ordinary, detector, batch_size)
+        if detector in (*DETECTORS, *WIDE)
+        else make(submission, ordinary, spec, batch_size)
     )
     held_out = score(training.images[order[: count - count % batch_size]], "held-out images")
     return Alarm(
@@ -125,30 +129,40 @@ def threshold_of(scores: Tensor, false_alarms: float) -> float:
     return float(scores.sort(descending=True).values[above])
 
 
-def _by_evidence(submission: LoadedSubmission, detector: str, batch_size: int) -> Scorer:
+def _by_evidence(
+    submission: LoadedSubmission, training: ImageSet, detector: str, batch_size: int
+) -> Scorer:
     model = submission.model
     device = next(model.parameters()).device
 
-    def score(images: np.ndarray, name: str) -> Tensor:
-        evidence = gather(model, batches(images, SIZE, device), name)
-        return DETECTORS[detector](evidence, batch_size)
+    def evidence(images: np.ndarray, name: str) -> Evidence:
+        return gather(model, batches(images, SIZE, device), name)
 
-    return score
+    if detector in DETECTORS:
+        judge = DETECTORS[detector]
+    else:
+        seen = evidence(training.images, training.name)
+        head = last_linear(model)
+        judge = wide_detector(detector, Known(seen, torch.from_numpy(training.labels), head))
+    return lambda images, name: judge(evidence(images, name), batch_size)
+
+
+def _by_gradient(
+    submission: LoadedSubmission, _: ImageSet, __: SuiteSpec, batch_size: int
+) -> Scorer:
+    model = submission.model
+    device = next(model.parameters()).device
+    return lambda images, _: grouped_odin(model, list(batches(images, SIZE, device)), batch_size)
 
 
 def _by_sensitivity(
-    submission: LoadedSubmission,
-    training: ImageSet,
-    seen: np.ndarray,
-    spec: SuiteSpec,
-    batch_size: int,
+    submission: LoadedSubmission, training: ImageSet, spec: SuiteSpec, batch_size: int
 ) -> Scorer:
     model = submission.model
     device = next(model.parameters()).device
 
     def ordinary() -> Iterator[tuple[Tensor, Tensor]]:
-        part = replace(training, images=training.images[seen], labels=training.labels[seen])
-        data = TrainingSet.on(device, part, augment=spec.augment)
+        data = TrainingSet.on(device, training, augment=spec.augment)
         return data.batches(STATISTICS_BATCH, torch.Generator().manual_seed(0))
 
     statistics = cached_statistics(
@@ -157,10 +171,10 @@ def _by_sensitivity(
         STANDARD,
         fingerprint=training.fingerprint,
         batch_size=STATISTICS_BATCH,
-        recipe=f"without {len(training.labels) - len(seen)} held out, augment {spec.augment}",
+        recipe=f"{len(training.labels)} images not held out, augment {spec.augment}",
     )
 
-    def score(images: np.ndarray, name: str) -> Tensor:
+    def score(images: np.ndarray, _: str) -> Tensor:
         groups = batches(images, batch_size, device)
         if batch_size <= VIEWED:
             groups = with_views(groups, Views(mean=model.mean))

@@ -26,20 +26,25 @@ class Evidence:
     """Answers of a model to N images, in their order.
 
     Args:
-        log_probabilities: (N, K) float32 on the CPU; every row's exponentials sum to 1.
+        logits: (N, K) float32 on the CPU, as the model answers.
         features: (N, D) float32 on the CPU, the input of the last Linear layer.
     """
 
-    log_probabilities: Tensor
+    logits: Tensor
     features: Tensor
 
     @classmethod
     def joined(cls, parts: "Sequence[Evidence]") -> "Evidence":
         """The evidence of several batches, one after the other."""
         return cls(
-            torch.cat([part.log_probabilities for part in parts]),
+            torch.cat([part.logits for part in parts]),
             torch.cat([part.features for part in parts]),
         )
+
+    @property
+    def log_probabilities(self) -> Tensor:
+        """(N, K) float32; every row's exponentials sum to 1."""
+        return self.logits.log_softmax(1)
 
     @property
     def predicted(self) -> Tensor:
@@ -156,8 +161,8 @@ def gather(network: nn.Module, stream: Iterable[Tensor], name: str) -> Evidence:
     parts = []
     with Recorder(network) as recorder:
         for batch in stream:
-            answers = network(batch).float().log_softmax(1).cpu()
-            if not answers.isfinite().all():
+            answers = network(batch).float().cpu()
+            if not answers.log_softmax(1).isfinite().all():
                 raise BenchError(
                     "E-BAD-OUTPUT",
                     f"the model's answers on {name} are not all finite numbers, "

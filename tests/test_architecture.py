@@ -97,7 +97,7 @@ def test_every_task_attack_and_detector_of_a_protocol_is_in_its_table():
 def test_every_file_of_a_table_is_listed_in_it(folder):
     table = {"tasks": TASKS, "detectors": DETECTORS}[folder]
     files = {path.stem.replace("_", "-") for path in (ROOT / "bench" / folder).glob("[a-z]*.py")}
-    assert files == set(table)
+    assert files - {"ood"} == set(table)  # ood.py is a table of its own
 
 
 def test_every_error_code_that_is_raised_is_explained_and_every_explained_one_is_raised():

@@ -48,7 +48,8 @@ def detect(
         str,
         typer.Option(
             "--detector",
-            help="msp, gradnorm or sensnorm.",
+            help="msp, gradnorm, sensnorm; with the extra `ood` also energy, max-logit, entropy, "
+            "gen, kl-matching, knn, mahalanobis, rmd, vim, odin.",
             autocompletion=options.completing(_detectors),
         ),
     ] = "sensnorm",
