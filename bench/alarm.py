@@ -101,12 +101,7 @@ def calibrated(
         )
     seen = np.sort(order[count:])
     ordinary = replace(training, images=training.images[seen], labels=training.labels[seen])
-    make = _by_sensitivity if detector == SENSNORM else _by_gradient
-    score = (
-        _by_evidence(submission, ordinary, detector, batch_size)
-        if detector in (*DETECTORS, *WIDE)
-        else make(submission, ordinary, spec, batch_size)
-    )
+    score = _scorer(submission, ordinary, spec, detector, batch_size)
     held_out = score(training.images[order[: count - count % batch_size]], "held-out images")
     return Alarm(
         detector,
@@ -129,6 +124,20 @@ def threshold_of(scores: Tensor, false_alarms: float) -> float:
     return float(scores.sort(descending=True).values[above])
 
 
+def _scorer(
+    submission: LoadedSubmission,
+    training: ImageSet,
+    spec: SuiteSpec,
+    detector: str,
+    batch_size: int,
+) -> Scorer:
+    if detector == SENSNORM:
+        return _by_sensitivity(submission, training, batch_size, augment=spec.augment)
+    if detector == ODIN:
+        return _by_gradient(submission, batch_size)
+    return _by_evidence(submission, training, detector, batch_size)
+
+
 def _by_evidence(
     submission: LoadedSubmission, training: ImageSet, detector: str, batch_size: int
 ) -> Scorer:
@@ -147,22 +156,20 @@ def _by_evidence(
     return lambda images, name: judge(evidence(images, name), batch_size)
 
 
-def _by_gradient(
-    submission: LoadedSubmission, _: ImageSet, __: SuiteSpec, batch_size: int
-) -> Scorer:
+def _by_gradient(submission: LoadedSubmission, batch_size: int) -> Scorer:
     model = submission.model
     device = next(model.parameters()).device
     return lambda images, _: grouped_odin(model, list(batches(images, SIZE, device)), batch_size)
 
 
 def _by_sensitivity(
-    submission: LoadedSubmission, training: ImageSet, spec: SuiteSpec, batch_size: int
+    submission: LoadedSubmission, training: ImageSet, batch_size: int, *, augment: bool
 ) -> Scorer:
     model = submission.model
     device = next(model.parameters()).device
 
     def ordinary() -> Iterator[tuple[Tensor, Tensor]]:
-        data = TrainingSet.on(device, training, augment=spec.augment)
+        data = TrainingSet.on(device, training, augment=augment)
         return data.batches(STATISTICS_BATCH, torch.Generator().manual_seed(0))
 
     statistics = cached_statistics(
@@ -171,7 +178,7 @@ def _by_sensitivity(
         STANDARD,
         fingerprint=training.fingerprint,
         batch_size=STATISTICS_BATCH,
-        recipe=f"{len(training.labels)} images not held out, augment {spec.augment}",
+        recipe=f"{len(training.labels)} images not held out, augment {augment}",
     )
 
     def score(images: np.ndarray, _: str) -> Tensor:

@@ -1,5 +1,6 @@
 """What a baseline's folder says of itself and its parent, and which parents are refused."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,14 @@ from bench.baselines import Cut, Plan, _slug, prune, train_dense
 from bench.data import load_suite
 from bench.errors import BenchError
 from bench.evaluation import evaluate
-from bench.models import Normalised, build
+from bench.models import ARCHITECTURES, Normalised, build, infer_widths
+from bench.pruners import PRUNERS
+from bench.pruners.cutting import cut
 from bench.records import Submission
 from bench.submissions import described, load_submission, pack
 from bench.submissions.card import SLUG, read_card
+from ci.readme import ROOT
+from tests.pruners.settings import tiny
 
 DIGITS = Plan("digits")
 SNIP_AFTER = Cut("snip-after", 0.5)
@@ -146,3 +151,30 @@ def test_a_pruner_that_collapses_a_layer_does_not_crash(dense, tmp_path):
 
     out = prune(DIGITS, Cut(only_the_last, 0.995), tmp_path / "out")
     assert load_submission(out).flags == ("layer-collapse",)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "alexnet", "conv6", "resnet18"])
+def test_a_network_without_some_channels_loads_again_by_its_shapes(name, tmp_path):
+    training = tiny(name)
+    cut(training, PRUNERS["random"], 0.0)
+    cut(training, replace(PRUNERS["random"], structure="structured"), 0.8)
+    full = ARCHITECTURES[name].widths
+    loaded = described("narrow", name, training.model)
+    assert 0.8 < loaded.record.measured_sparsity < 1
+    folder = pack(training.model, loaded.record, tmp_path / "narrow")
+    again = load_submission(folder)
+    assert again.record.widths == loaded.record.widths
+    widths = infer_widths(name, again.model.network.state_dict())
+    assert sum(widths.values()) == sum(full.values()) // 5
+    images = torch.rand(2, *training.setting.data.images.shape[1:])
+    assert torch.equal(again.model(images), training.model(images))
+    whole = build(name, channels=images.shape[1]).state_dict()
+    size = sum(tensor.numel() * 4 for tensor in whole.values())
+    assert (folder / "weights.safetensors").stat().st_size < 0.2 * size
+
+
+def test_every_shipped_network_is_the_one_of_its_run():
+    folders = [path.parent for path in ROOT.glob("submissions/*/weights.safetensors")]
+    for folder in folders:
+        run = json.loads((folder / "run.json").read_text())
+        assert load_submission(folder).record.weights_sha256 == run["submission"]["weights_sha256"]
