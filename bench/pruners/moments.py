@@ -119,6 +119,7 @@ def _cut_all(training: Training[Normalised], pruner: Pruner, sparsity: float) ->
     steps = masks.targets(pruner.schedule, sparsity, STEPS_RESNET if long else STEPS)
     for target in steps[training.cuts :]:
         cut(training, pruner, target)
+        training.setting.progress("pruning", training.cuts, len(steps))
 
 
 def _train_until_settled(training: Training[Normalised], share: float) -> None:
