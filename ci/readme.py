@@ -31,8 +31,8 @@ COLUMNS = {
     "accuracy": "accuracy",
     "fgsm_linf": "FGSM L∞",
     "shift": "shift",
-    "ood_msp": "OOD, MSP",
-    "ood_gradnorm": "OOD, GradNorm",
+    "ood_msp": "AUROC outliers, MSP",
+    "ood_gradnorm": "AUROC outliers, GradNorm",
     "brier": "Brier",
     "lip_upper_log10": "log10 Lipschitz",
 }
@@ -92,7 +92,7 @@ def _shown(rows: pd.DataFrame, runs: list[Run]) -> pd.DataFrame:
     shown = ranked[["pruner", "moment", "sparsity"]].fillna("–")
     shown["sparsity"] = [f"{sparsity:.3f}" for sparsity in ranked["sparsity"]]
     nearest = next(name for name in runs[0].data if name.startswith(_first_outliers(runs[0])))
-    for column, title in (COLUMNS | {"nearest": f"{nearest}, MSP"}).items():
+    for column, title in (COLUMNS | {"nearest": f"AUROC {nearest}, MSP"}).items():
         shown[title] = ["–" if pd.isna(ratio) else f"{ratio:.3f}" for ratio in ranked[column]]
     return shown
 
@@ -134,7 +134,7 @@ def recipes() -> str:
     names = (
         "recipe",
         "epochs",
-        "early",
+        "before `early`",
         "batch",
         "training images",
         "crops, flips of cifar10",

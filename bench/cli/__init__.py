@@ -1,6 +1,7 @@
 """The command line: parse, call, print. Heavy imports wait until a command runs."""
 
 import sys
+import warnings
 
 import typer
 
@@ -23,6 +24,7 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Entry point: exit code 0 done, 2 wrong input, 1 fault of the program, 130 interrupted."""
+    warnings.filterwarnings("ignore", "`torch.jit", category=FutureWarning)  # of torch itself
     try:
         app()
     except BenchError as error:

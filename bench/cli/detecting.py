@@ -91,22 +91,24 @@ def detect(
         ordinary = alarm.score(
             load_suite(suite, root=data).test.images[: CHECKED * batch_size], "test images"
         )
+    raised = float((ordinary > alarm.threshold).float().mean())
     table = _verdicts(names, batch_size, scores.tolist(), alarm.threshold)
     if csv:
         write_atomically(csv, write(table, "csv"))
     if json_file:
-        facts = {"detector": detector, "batch_size": batch_size, "false_alarms": false_alarms}
-        record = {**facts, "threshold": alarm.threshold, "groups": table.to_dict("records")}
+        facts = {"detector": detector, "batch_size": batch_size, "threshold": alarm.threshold}
+        rates = {"false_alarms": false_alarms, "false_alarms_on_test_images": raised}
+        record = {**facts, **rates, "groups": table.to_dict("records")}
         write_atomically(json_file, (canonical_json(record) + "\n").encode())
     if png:
         from bench.alarm_chart import histogram_png
 
         write_atomically(png, histogram_png(alarm, scores, images.name))
     _print(table, f"{detector}, groups of {batch_size}, threshold {alarm.threshold:.4g}")
-    raised = float((ordinary > alarm.threshold).float().mean())
     print(
-        f"Set to raise a false alarm on {false_alarms:.3g} of the held-out training groups; on "
-        f"{len(ordinary)} groups of test images it raises {raised:.3g}.",
+        f"Set to raise a false alarm on {false_alarms:.3g} of the held-out training groups, "
+        f"images that the network has seen; on {len(ordinary)} groups of test images, which it "
+        f"has not, it raises {raised:.3g}.",
         file=sys.stderr,
     )
 

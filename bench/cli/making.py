@@ -1,6 +1,8 @@
 """Commands that make submissions: train, prune, pack."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -35,9 +37,9 @@ def train(
     from bench.baselines import Plan, train_dense
 
     plan = Plan(suite, architecture=arch, seed=seed, recipe=recipe, device=device, root=data)
-    with shown(quiet) as progress:
+    with _resumable(out), shown(quiet) as progress:
         folder = train_dense(plan, out, progress=progress)
-    print(f"Next: bench evaluate {folder} --suite {suite}", file=sys.stderr)
+    _tell(folder, suite)
 
 
 @app.command(
@@ -102,10 +104,10 @@ def prune(
     )
     fields = {"moment": moment, "structure": structure}
     named = [f"{name}={value}" for name, value in fields.items() if value]
-    with shown(quiet) as progress:
+    with _resumable(out), shown(quiet) as progress:
         cut = baselines.Cut(pruner, sparsity, scope, options.pairs([*(option or []), *named]))
         folder = baselines.prune(plan, cut, out, parent=parent, progress=progress)
-    print(f"Next: bench evaluate {folder} --suite {suite}", file=sys.stderr)
+    _tell(folder, suite)
 
 
 @app.command(
@@ -137,3 +139,30 @@ def pack(
     record = replace(loaded.record, slug=slug, pruner=pruner, declared_sparsity=sparsity, seed=seed)
     folder = write(loaded.model, record, out)
     print(f"Next: bench evaluate {folder}", file=sys.stderr)
+
+
+@contextmanager
+def _resumable(out: Path) -> Iterator[None]:
+    """Says what unfinished work there is, and on Ctrl-C that there is some."""
+    for folder in sorted(out.absolute().parent.glob(f".{out.name}.*.unfinished")):
+        print(
+            f"Unfinished work is in {folder}: it goes on from there if it is of this very "
+            "command and program; else that folder may be removed.",
+            file=sys.stderr,
+        )
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on after the last whole epoch.", file=sys.stderr)
+        raise
+
+
+def _tell(folder: Path, suite: str) -> None:
+    """What has been made, and what to do with it."""
+    from bench.submissions import load_submission
+
+    made = load_submission(folder)
+    sparsity = f"measured sparsity {made.record.measured_sparsity:.4f}"
+    flags = f", {', '.join(made.flags)}: see bench inspect {folder}" if made.flags else ""
+    print(f"{folder}: {made.record.slug}, {sparsity}{flags}", file=sys.stderr)
+    print(f"Next: bench evaluate {folder} --suite {suite}", file=sys.stderr)

@@ -58,22 +58,37 @@ def _scores(training: Training[Normalised], pruner: Pruner, sparsity: float) -> 
         setting=setting,
     )
     scores = pruner.saliency(scoring)
+    _check(scores, prunable(training.model), pruner)
+    return scores
+
+
+def _check(scores: Saliency, weights: Mapping[str, Tensor], pruner: Pruner) -> None:
+    """Refuses a saliency that is not one number a weight, or a channel, of every layer."""
     if not isinstance(scores, Mapping):
         raise BenchError(
             "E-BAD-VALUE", f"saliency: got {type(scores).__name__}, expected {{name: tensor}}"
         )
-    for name, weight in prunable(training.model).items():
+    if surplus := sorted(set(scores) - set(weights)):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"saliency: got {surplus[0]} too, expected the weights of Conv and Linear layers "
+            "only, as `bench.models.prunable` names them",
+        )
+    for name, weight in weights.items():
+        score = scores.get(name)
         shapes = {weight.shape: "one number a weight"}
         if pruner.structure == "structured":
             shapes[weight.shape[:1]] = "or a channel"
-        got = scores[name].shape if name in scores else None
-        if got not in shapes:
+        if not isinstance(score, Tensor) or score.shape not in shapes:
+            shape = getattr(score, "shape", type(score).__name__)
+            expected = ", ".join(f"{tuple(shape)}, {what}" for shape, what in shapes.items())
             raise BenchError(
                 "E-BAD-VALUE",
-                f"saliency of {name}: got {got and tuple(got)}, expected "
-                f"{' '.join(f'{tuple(shape)}, {what}' for shape, what in shapes.items())}",
+                f"saliency of {name}: got {'nothing' if score is None else shape}, expected a "
+                f"tensor of shape {expected}",
             )
-    return scores
+        if score.isnan().any():
+            raise BenchError("E-BAD-VALUE", f"saliency of {name}: got NaN, expected numbers")
 
 
 def _remove(training: Training[Normalised], kept: Mapping[str, Tensor]) -> None:

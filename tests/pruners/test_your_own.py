@@ -129,10 +129,22 @@ def test_a_function_that_forgets_a_weight_or_its_shape_is_told(tmp_path):
     def flat(scoring):
         return {name: weight.detach()[0] for name, weight in prunable(scoring.network).items()}
 
+    def surplus(scoring):
+        return {name: value.detach() for name, value in scoring.network.named_parameters()}
+
+    def undefined(scoring):
+        return {name: weight.detach() / 0 * 0 for name, weight in prunable(scoring.network).items()}
+
+    def foreign(scoring):
+        return {name: weight.tolist() for name, weight in prunable(scoring.network).items()}
+
     for function, message in (
-        (forgetful, r"conv1.weight: got None, expected \(6, 1, 5, 5\), one number a weight"),
+        (surplus, "got network.bn1.bias too, expected the weights of Conv and Linear"),
+        (undefined, "saliency of network.conv1.weight: got NaN"),
+        (foreign, "conv1.weight: got list, expected a tensor"),
+        (forgetful, r"conv1.weight: got nothing, expected a tensor of shape \(6, 1, 5, 5\), one"),
         (lambda scoring: None, "got NoneType, expected"),
-        (flat, r"got \(1, 5, 5\), expected \(6, 1, 5, 5\)"),
+        (flat, r"got torch.Size\(\[1, 5, 5\]\), expected a tensor of shape \(6, 1, 5, 5\)"),
     ):
         with pytest.raises(BenchError, match=message):
             prune(Plan("digits"), Cut(function, 0.5), tmp_path / "out")
