@@ -6,12 +6,10 @@ options of the pruners that use it. Which weights go is decided in `masks.py`.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp
 from torch.nn.functional import cross_entropy
 
 from bench.masks import Scope
@@ -178,26 +176,28 @@ def _curvature(
 ) -> tuple[Saliency, Saliency]:
     """The gradient m ⊙ g of the mean loss, and the derivative of ⟨m ⊙ g, ∂L/∂w⟩ by parameters.
 
-    By the weights, that is H(m ⊙ g): the tangent of the gradient along m ⊙ g, forward over
-    reverse, which costs less than a second backward pass. Memory is bounded by one batch.
+    By the weights, that is H(m ⊙ g). Double backward, one batch at a time; of a single batch one
+    graph gives both, which is less than a pass for the gradient and one forward over reverse.
     """
     network, batches = scoring.network, scoring.batches
-    whole = gradients(network, batches, loss, temperature)
-    vector = {name: _within(scoring.mask, name, slope) for name, slope in whole.items()}
-    point = {name: parameter.detach() for name, parameter in by.items()}
-    along = {name: vector.get(name, torch.zeros_like(value)) for name, value in point.items()}
-    totals = {name: torch.zeros_like(value) for name, value in point.items()}
+    weights = prunable(network)
+    vector: Saliency = {}
+    if len(batches) > 1:
+        whole = gradients(network, batches, loss, temperature)
+        vector = {name: _within(scoring.mask, name, slope) for name, slope in whole.items()}
     count = sum(len(labels) for _, labels in batches)
-
-    def mean_loss(parameters: Saliency, images: Tensor, labels: Tensor) -> Tensor:
-        logits = functional_call(network, parameters, (images,)) / temperature
-        return LOSSES[loss](logits, labels) / count
-
-    with torch.no_grad():
-        for images, labels in batches:
-            slope = partial(grad(mean_loss), images=images, labels=labels)
-            for name, part in jvp(slope, (point,), (along,))[1].items():
-                totals[name] += part
+    totals = {name: torch.zeros_like(parameter) for name, parameter in by.items()}
+    for images, labels in batches:
+        value = LOSSES[loss](network(images) / temperature, labels) / count
+        found = torch.autograd.grad(value, list(weights.values()), create_graph=True)
+        graph = dict(zip(weights, found, strict=True))
+        vector = vector or {
+            name: _within(scoring.mask, name, slope.detach()) for name, slope in graph.items()
+        }
+        product = torch.stack([(vector[name] * graph[name]).sum() for name in weights]).sum()
+        parts = torch.autograd.grad(product, list(by.values()), materialize_grads=True)
+        for total, part in zip(totals.values(), parts, strict=True):
+            total += part
     return vector, totals
 
 

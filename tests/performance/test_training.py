@@ -83,18 +83,28 @@ def test_snip_costs_one_forward_and_backward_pass(count: int, rounds: int) -> No
 
 
 def test_grasp_and_crop_cost_no_more_than_a_double_backward_pass() -> None:
+    """Of one batch; of more, no more than the gradient over all and a double backward a batch."""
     model, images, labels = resnet18(), torch.rand(64, 3, 32, 32), torch.arange(64) % 10
-    scoring = Scoring(model, [(images, labels)])
+    one, two = Scoring(model, [(images, labels)]), Scoring(model, [(images, labels)] * 2)
+
+    def bare_of_two() -> None:
+        for _ in range(2):
+            forward_backward(model, images, labels)
+            double_backward(model, images, labels)
+
     taken = interleaved(
         3,
         bare=lambda: double_backward(model, images, labels),
-        grasp=lambda: saliency.grasp(scoring),
-        crop=lambda: saliency.crop(scoring),
-        crop_nodes=lambda: saliency.crop_nodes(scoring),
+        grasp=lambda: saliency.grasp(one),
+        crop=lambda: saliency.crop(one),
+        crop_nodes=lambda: saliency.crop_nodes(one),
+        bare_of_two=bare_of_two,
+        grasp_of_two=lambda: saliency.grasp(two),
     )
-    ratios = {name: time / taken["bare"] for name, time in taken.items() if name != "bare"}
+    ratios = {name: taken[name] / taken["bare"] for name in ("grasp", "crop", "crop_nodes")}
+    ratios["grasp of two batches"] = taken["grasp_of_two"] / taken["bare_of_two"]
     said(f"of a bare double backward pass of resnet18: {pretty(ratios)}")
-    assert max(ratios.values()) <= 1
+    assert max(ratios.values()) <= 1.05  # 1 but for the noise of the machine
 
 
 def pretty(ratios: dict[str, float]) -> str:
@@ -237,5 +247,9 @@ def in_processes(count: int, threads: int) -> float:
         worker.stdout.readline()
     started = time.perf_counter()
     for worker in workers:
-        worker.communicate("go\n")
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    for worker in workers:
+        worker.communicate()
     return time.perf_counter() - started
