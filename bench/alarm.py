@@ -10,28 +10,52 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data import ImageSet, SuiteSpec
+from bench.data import ImageSet, Progress, SuiteSpec, silent
 from bench.detectors import DETECTORS
-from bench.detectors.ood import ODIN, WIDE, Known, grouped_odin, wide_detector
+from bench.detectors.ood import ODIN, WIDE, Known, odin, wide_detector
 from bench.errors import BenchError
 from bench.inference import Evidence, batches, gather
-from bench.models import last_linear
-from bench.sensitivity import (
-    STANDARD,
-    Views,
-    cached_statistics,
-    sensitivity_scores,
-    with_views,
-)
+from bench.models import Normalised, last_linear
+from bench.sensitivity import STANDARD, Views, cached_statistics, sensitivity_scores, with_views
 from bench.setting import TrainingSet
-from bench.submissions import LoadedSubmission
 
 SENSNORM = "sensnorm"
+NAMES = (*DETECTORS, SENSNORM, *WIDE, ODIN)
 HELD_OUT, MOST_HELD_OUT = 0.2, 5000  # share of the training images for the threshold, and at most
 VIEWED = 2  # largest batch of which every image is looked at in eleven views
 SIZE = 250  # images of a forward pass
 STATISTICS_BATCH = 512
-Scorer = Callable[[np.ndarray, str], Tensor]
+Scorer = Callable[[np.ndarray], Tensor]
+Look = Callable[[np.ndarray, int], Iterator[Tensor]]  # images, batch size -> batches
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is asked for.
+
+    Args:
+        detector: One of `NAMES`.
+        batch_size: Images that one score speaks for.
+        false_alarms: Share of groups of ordinary images that may be called anomalous, in (0, 1).
+
+    Raises:
+        BenchError: E-BAD-VALUE for a detector that is none, or a rate out of range.
+    """
+
+    detector: str
+    batch_size: int
+    false_alarms: float
+
+    def __post_init__(self) -> None:
+        if self.detector not in NAMES:
+            raise BenchError(
+                "E-BAD-VALUE", f"detector: got {self.detector!r}, expected one of {list(NAMES)}"
+            )
+        if not 0 < self.false_alarms < 1:
+            raise BenchError(
+                "E-BAD-VALUE",
+                f"false alarms: got {self.false_alarms:g}, expected (0, 1); 0.05 is one in twenty",
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,78 +63,55 @@ class Alarm:
     """A detector with its threshold.
 
     Args:
-        detector: One of `detectors()`.
-        batch_size: Images that one score speaks for.
+        watch: What was asked for.
         threshold: A group is anomalous if its score is above.
-        false_alarms: Share of held-out training groups that are, at most.
-        held_out: (groups,) scores of those.
-        score: ((N, C, H, W) uint8, name) -> (⌈N / batch_size⌉,) scores; higher = more anomalous.
+        held_out: (groups,) scores of held-out training images.
+        score: (N, C, H, W) uint8 -> (⌈N / batch_size⌉,) scores; higher = more anomalous.
     """
 
-    detector: str
-    batch_size: int
+    watch: Watch
     threshold: float
-    false_alarms: float
     held_out: Tensor
     score: Scorer
 
-
-def detectors() -> list[str]:
-    """Names that `calibrated` takes."""
-    return [*DETECTORS, SENSNORM, *WIDE, ODIN]
+    def raised_on(self, scores: Tensor) -> float:
+        """Share of the scores that are above the threshold."""
+        return float((scores > self.threshold).double().mean())
 
 
 def calibrated(
-    submission: LoadedSubmission,
+    model: Normalised,
     training: ImageSet,
     spec: SuiteSpec,
-    detector: str,
-    batch_size: int,
-    false_alarms: float,
+    watch: Watch,
+    progress: Progress = silent,
 ) -> Alarm:
     """Sets a detector's threshold on training images.
 
     Args:
-        submission: The model, on its device.
+        model: On its device, in evaluation mode.
         training: Of the suite that the model is for, in any order.
         spec: Of that suite.
-        detector: One of `detectors()`.
-        batch_size: Images of one group.
-        false_alarms: Share of groups of ordinary images that may be called anomalous, in (0, 1).
+        watch: What is asked for.
+        progress: Called with (what, done, total) while images are looked at.
 
     Raises:
-        BenchError: E-BAD-VALUE if the detector is unknown, a number is out of range, or there are
-            too few training images to tell such a rate.
+        BenchError: E-BAD-VALUE if there are too few training images to tell such a rate.
     """
-    if detector not in detectors():
-        raise BenchError(
-            "E-BAD-VALUE", f"detector: got {detector!r}, expected one of {detectors()}"
-        )
-    if not 0 < false_alarms < 1:
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"false alarms: got {false_alarms:g}, expected (0, 1); 0.05 is one in twenty",
-        )
     order = np.random.default_rng(0).permutation(len(training.labels))
     count = min(int(len(order) * HELD_OUT), MOST_HELD_OUT)
-    if count // batch_size * false_alarms < 1:
+    groups = count // watch.batch_size
+    if groups * watch.false_alarms < 1:
         raise BenchError(
             "E-BAD-VALUE",
-            f"false alarms: got {false_alarms:g} at batch size {batch_size}; {count} held-out "
-            f"training images make {count // batch_size} groups, too few to tell such a rate",
+            f"false alarms: got {watch.false_alarms:g} at batch size {watch.batch_size}; {count} "
+            f"held-out training images make {groups} groups, too few to tell such a rate",
         )
     seen = np.sort(order[count:])
-    ordinary = replace(training, images=training.images[seen], labels=training.labels[seen])
-    score = _scorer(submission, ordinary, spec, detector, batch_size)
-    held_out = score(training.images[order[: count - count % batch_size]], "held-out images")
-    return Alarm(
-        detector,
-        batch_size,
-        threshold_of(held_out, false_alarms),
-        false_alarms,
-        held_out,
-        score,
-    )
+    rest = replace(training, images=training.images[seen], labels=training.labels[seen])
+    score = _scorer(model, rest, spec, watch, progress)
+    held_out = score(training.images[order[: groups * watch.batch_size]])
+    return Alarm(watch, threshold_of(held_out, watch.false_alarms), held_out, score)
 
 
 def threshold_of(scores: Tensor, false_alarms: float) -> float:
@@ -125,65 +126,53 @@ def threshold_of(scores: Tensor, false_alarms: float) -> float:
 
 
 def _scorer(
-    submission: LoadedSubmission,
-    training: ImageSet,
-    spec: SuiteSpec,
-    detector: str,
-    batch_size: int,
+    model: Normalised, training: ImageSet, spec: SuiteSpec, watch: Watch, progress: Progress
 ) -> Scorer:
-    if detector == SENSNORM:
-        return _by_sensitivity(submission, training, batch_size, augment=spec.augment)
-    if detector == ODIN:
-        return _by_gradient(submission, batch_size)
-    return _by_evidence(submission, training, detector, batch_size)
-
-
-def _by_evidence(
-    submission: LoadedSubmission, training: ImageSet, detector: str, batch_size: int
-) -> Scorer:
-    model = submission.model
     device = next(model.parameters()).device
 
-    def evidence(images: np.ndarray, name: str) -> Evidence:
-        return gather(model, batches(images, SIZE, device), name)
+    def look(images: np.ndarray, size: int) -> Iterator[Tensor]:
+        total = -(-len(images) // size)
+        for done, batch in enumerate(batches(images, size, device)):
+            progress(watch.detector, done, total)
+            yield batch
+        progress(watch.detector, total, total)
 
-    if detector in DETECTORS:
-        judge = DETECTORS[detector]
+    if watch.detector == SENSNORM:
+        data = TrainingSet.on(device, training, augment=spec.augment)
+        return _by_sensitivity(model, data, training.fingerprint, watch, look)
+    if watch.detector == ODIN:
+        return lambda images: odin(model, look(images, SIZE), watch.batch_size)
+    return _by_evidence(model, training, watch, look)
+
+
+def _by_evidence(model: Normalised, training: ImageSet, watch: Watch, look: Look) -> Scorer:
+    def evidence(images: np.ndarray) -> Evidence:
+        return gather(model, look(images, SIZE), "the images")
+
+    if watch.detector in DETECTORS:
+        judge = DETECTORS[watch.detector]
     else:
-        seen = evidence(training.images, training.name)
-        head = last_linear(model)
-        judge = wide_detector(detector, Known(seen, torch.from_numpy(training.labels), head))
-    return lambda images, name: judge(evidence(images, name), batch_size)
-
-
-def _by_gradient(submission: LoadedSubmission, batch_size: int) -> Scorer:
-    model = submission.model
-    device = next(model.parameters()).device
-    return lambda images, _: grouped_odin(model, list(batches(images, SIZE, device)), batch_size)
+        labels = torch.from_numpy(training.labels)
+        known = Known(evidence(training.images), labels, last_linear(model))
+        judge = wide_detector(watch.detector, known)
+    return lambda images: judge(evidence(images), watch.batch_size)
 
 
 def _by_sensitivity(
-    submission: LoadedSubmission, training: ImageSet, batch_size: int, *, augment: bool
+    model: Normalised, data: TrainingSet, fingerprint: str, watch: Watch, look: Look
 ) -> Scorer:
-    model = submission.model
-    device = next(model.parameters()).device
-
-    def ordinary() -> Iterator[tuple[Tensor, Tensor]]:
-        data = TrainingSet.on(device, training, augment=augment)
-        return data.batches(STATISTICS_BATCH, torch.Generator().manual_seed(0))
-
     statistics = cached_statistics(
         model,
-        ordinary,
+        lambda: data.batches(STATISTICS_BATCH, torch.Generator().manual_seed(0)),
         STANDARD,
-        fingerprint=training.fingerprint,
+        fingerprint=fingerprint,
         batch_size=STATISTICS_BATCH,
-        recipe=f"{len(training.labels)} images not held out, augment {augment}",
+        recipe=f"{len(data.labels)} images not held out, augment {data.augment}",
     )
 
-    def score(images: np.ndarray, _: str) -> Tensor:
-        groups = batches(images, batch_size, device)
-        if batch_size <= VIEWED:
+    def score(images: np.ndarray) -> Tensor:
+        groups = look(images, watch.batch_size)
+        if watch.batch_size <= VIEWED:
             groups = with_views(groups, Views(mean=model.mean))
         return sensitivity_scores(model, groups, statistics)
 

@@ -10,13 +10,14 @@ from bench.checkpoints import forget, resume, train
 from bench.curves import curve_csv, curve_png
 from bench.data import Progress, silent
 from bench.errors import BenchError
-from bench.masks import Scope, check_sparsity
+from bench.masks import check_sparsity
 from bench.models import Normalised
 from bench.parents import parent_of
 from bench.plans import Plan, fresh_model, setting_of
 from bench.pruners import Pruner
 from bench.pruners.named import pruner_named, source_of
 from bench.pruners.options import with_options
+from bench.records import Scope
 from bench.saliency import Saliency
 from bench.submissions import check_target, described, pack
 from bench.training import Training

@@ -16,7 +16,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bench.files import write_atomically
-from bench.models import Normalised, build, infer_widths, last_linear, prunable
+from bench.models import Normalised, infer_widths
+from bench.models.channels import resized
 from bench.setting import Epoch, Setting
 from bench.training import Training, make_trainable, train_epoch
 
@@ -97,22 +98,11 @@ def _fill_model(training: Training[Any], tensors: Mapping[str, Tensor]) -> None:
     model = training.model
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if isinstance(model, Normalised) and any(tensors[n].shape != s for n, s in shapes.items()):
-        inner = _under("network.", tensors)
-        training.model = _narrower(training.setting.architecture, model, inner)
+        name = training.setting.architecture
+        widths = infer_widths(name, _under("network.", tensors))
+        training.model = model.around(resized(name, model.network, widths))
         make_trainable(training)
     training.model.load_state_dict(dict(tensors))
-
-
-def _narrower(architecture: str, model: Normalised, tensors: Mapping[str, Tensor]) -> Normalised:
-    """An empty network of the tensors' widths, otherwise like the model."""
-    first = next(iter(prunable(model).values()))
-    network = build(
-        architecture,
-        classes=last_linear(model).out_features,
-        channels=first.shape[1],
-        widths=infer_widths(architecture, tensors),
-    )
-    return Normalised(network, model.mean, model.std).to(first.device)
 
 
 def _optimizer_tensors(training: Training[Any]) -> dict[str, Tensor]:

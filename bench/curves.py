@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bench.figures import BLUE, GREY, VERMILION, png
 from bench.setting import Epoch
 
-LOSS, ACCURACY, CUT = "#0072b2", "#d55e00", "#777777"
+LOSS, ACCURACY, CUT = BLUE, VERMILION, GREY
 
 
 def curve_csv(curve: Sequence[Epoch]) -> bytes:
@@ -49,6 +50,4 @@ def curve_png(curve: Sequence[Epoch], title: str) -> bytes:
                 fontsize=8,
                 color=CUT,
             )
-    content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
-    return content.getvalue()
+    return png(figure)

@@ -122,6 +122,11 @@ def groups(values: Tensor, batch_size: int) -> Iterator[Tensor]:
         yield values[whole:].unsqueeze(0)
 
 
+def group_means(values: Tensor, batch_size: int) -> Tensor:
+    """Mean of every group of consecutive rows: (N,) to (⌈N / batch_size⌉,)."""
+    return torch.cat([block.mean(1) for block in groups(values, batch_size)])
+
+
 class Recorder:
     """Keeps the input of a network's last Linear layer while the network runs.
 

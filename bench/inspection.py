@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from bench.connectivity import effective_weights
 from bench.errors import BenchError
-from bench.models import prunable
+from bench.models import ends, prunable
 from bench.models.sparsity import measured_sparsity
 
 PATTERNS = ((1, 8), (1, 4), (2, 8), (1, 2), (2, 4), (4, 8))  # the strictest first
@@ -115,7 +115,7 @@ def image_shape(network: nn.Module) -> tuple[int, int, int]:
     Channels are those of its first layer. The size is the one that a timm network names, else 28
     for one channel and 32 for more.
     """
-    channels = next(iter(prunable(network).values())).shape[1]
+    channels, _ = ends(network)
     size = 28 if channels == 1 else 32
     named = getattr(network, "pretrained_cfg", {}).get("input_size", (channels, size, size))
     return channels, named[1], named[2]

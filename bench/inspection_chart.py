@@ -1,15 +1,15 @@
 """The layers of an inspected network as a picture."""
 
-import io
 import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.figures import BLUE, ORANGE, png
 from bench.inspection import Inspection, Layer
 
-ZERO, IDLE, FAINT = "#0072b2", "#e69f00", "#bbbbbb"
+ZERO, IDLE, FAINT = BLUE, ORANGE, "#bbbbbb"
 TICKS = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 
 
@@ -39,9 +39,7 @@ def inspection_png(inspection: Inspection, title: str) -> bytes:
     axes.set_yticks(places, [row.name for row in rows], fontsize=8)
     axes.set_title(title, fontsize=10, loc="left", pad=18)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
-    return content.getvalue()
+    return png(figure)
 
 
 def _length(sparsity: float) -> float:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from bench.errors import BenchError
 from bench.models import prunable
+from bench.records import Scope
 
 Mask = dict[str, Tensor]
-Scope = Literal["global", "local"]
 Schedule = Literal["one-shot", "halving", "exponential"]
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.masks import Scope, check_sparsity
+from bench.masks import check_sparsity
 from bench.models.channels import Slice
+from bench.records import Scope
 
 
 def node_scores(

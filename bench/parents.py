@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.environment import choose_device
 from bench.errors import BenchError
-from bench.models import last_linear, prunable
+from bench.models import ends
 from bench.plans import Plan
 from bench.recipes import RECIPES
 from bench.submissions import LoadedSubmission, load_submission
@@ -69,18 +69,18 @@ def parent_of(plan: Plan, source: Path | None) -> Parent:
 
 
 def _check_dense(loaded: LoadedSubmission, plan: Plan, source: Path) -> None:
-    record, network = loaded.record, loaded.model.network
+    record = loaded.record
     if record.pruner not in (None, "dense") or (record.measured_sparsity or 0) > SOME_ZEROS:
         raise BenchError(
             "E-BAD-VALUE",
-            f"the parent {source} is pruned ({record.pruner}, measured sparsity "
+            f"the parent {source} is pruned ({record.pruner or 'unnamed'}, measured sparsity "
             f"{record.measured_sparsity:g}), expected a dense network",
         )
     spec = plan.spec
-    shape = next(iter(prunable(network).values())).shape[1], last_linear(network).out_features
-    if shape != (spec.shape[0], spec.classes):
+    channels, classes = ends(loaded.model)
+    if (channels, classes) != (spec.shape[0], spec.classes):
         raise BenchError(
             "E-BAD-VALUE",
-            f"the parent {source} takes {shape[0]} channels and tells {shape[1]} classes apart, "
+            f"the parent {source} takes {channels} channels and tells {classes} classes apart, "
             f"{plan.suite} has {spec.shape[0]} and {spec.classes}",
         )

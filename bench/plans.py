@@ -12,6 +12,7 @@ from bench.environment import choose_device, git_commit
 from bench.models import Normalised, initialised
 from bench.recipes import default_recipe, recipe_named
 from bench.setting import Setting, TrainingSet
+from bench.streams import stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,7 @@ class Plan:
 
     def stream(self, purpose: str) -> torch.Generator:
         """A generator of its own for each purpose, so that no two draws are related."""
-        digest = hashlib.sha256(f"{purpose} {self.seed}".encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        return stream(f"{purpose} {self.seed}")
 
 
 def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setting:

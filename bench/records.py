@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 SCHEMA = 1
+Moment = Literal["before", "early", "iterative", "after"]
+Scope = Literal["global", "local"]
+Structure = Literal["unstructured", "structured"]
 Reason = Literal["not_run", "not_applicable", "failed", "declined"]
 REASONS: tuple[Reason, ...] = ("not_run", "not_applicable", "failed", "declined")
 
@@ -79,9 +82,9 @@ class Submission:
         mean: Mean per channel of the input normalisation, in image units.
         std: Standard deviation per channel of the same.
         pruner: Method that pruned it; `dense` for none.
-        moment: `before`, `early`, `iterative`, `after`.
-        scope: `global`, `local`.
-        structure: `unstructured`, `structured`.
+        moment: As `Moment`, but for what an owner calls otherwise.
+        scope: As `Scope`.
+        structure: As `Structure`.
         seed: Seed of training and pruning; pairs a sparse run with its dense one.
         recipe: Name of the training recipe.
     """

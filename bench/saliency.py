@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bench.masks import Scope
 from bench.models import prunable
+from bench.records import Scope
 from bench.setting import Setting
 
 Batch = tuple[Tensor, Tensor]

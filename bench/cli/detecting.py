@@ -1,6 +1,7 @@
 """The command that looks for anomalies among a user's own images: detect."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,9 +26,9 @@ CHECKED = 200  # groups of test images, on which false alarms are counted
 
 
 def _detectors() -> list[str]:
-    from bench.alarm import detectors
+    from bench.alarm import NAMES
 
-    return detectors()
+    return list(NAMES)
 
 
 @app.command(
@@ -73,12 +74,12 @@ def detect(
 
     The threshold is set on held-out images of the suite's training set.
     """
-    from bench.alarm import calibrated
-    from bench.data import load_suite, suite_spec, training_set
+    from bench.alarm import Watch, calibrated
+    from bench.data import first_test_images, suite_spec, training_set
     from bench.environment import choose_device
     from bench.submissions import load_submission
-    from bench.tables import write
 
+    watch = Watch(detector, batch_size, false_alarms)
     mean, std = options.normalisation(normalize)
     submission = load_submission(model, architecture=arch, mean=mean, std=std)
     submission.model.to(choose_device(device))
@@ -86,20 +87,19 @@ def detect(
     with shown(quiet) as progress:
         pixels, names = _read(images, spec.shape, progress)
         training = training_set(suite, root=data, progress=progress)
-        alarm = calibrated(submission, training, spec, detector, batch_size, false_alarms)
-        scores = alarm.score(pixels, str(images))
-        ordinary = alarm.score(
-            load_suite(suite, root=data).test.images[: CHECKED * batch_size], "test images"
-        )
-    raised = float((ordinary > alarm.threshold).float().mean())
+        test = first_test_images(suite, CHECKED * batch_size, root=data, progress=progress)
+        alarm = calibrated(submission.model, training, spec, watch, progress)
+        scores, ordinary = alarm.score(pixels), alarm.score(test.images)
+    raised = alarm.raised_on(ordinary)
     table = _verdicts(names, batch_size, scores.tolist(), alarm.threshold)
     if csv:
+        from bench.tables import write
+
         write_atomically(csv, write(table, "csv"))
     if json_file:
-        facts = {"detector": detector, "batch_size": batch_size, "threshold": alarm.threshold}
-        rates = {"false_alarms": false_alarms, "false_alarms_on_test_images": raised}
-        record = {**facts, **rates, "groups": table.to_dict("records")}
-        write_atomically(json_file, (canonical_json(record) + "\n").encode())
+        facts = {**asdict(watch), "threshold": alarm.threshold, "raised_on_test_images": raised}
+        content = canonical_json({**facts, "groups": table.to_dict("records")})
+        write_atomically(json_file, (content + "\n").encode())
     if png:
         from bench.alarm_chart import histogram_png
 

@@ -4,12 +4,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from bench.cli import options
 from bench.cli.progress import shown
+from bench.records import Moment, Scope, Structure
 
 app = typer.Typer()
 Out = Annotated[Path, typer.Option("--out", help="Submission folder to write; replaced if there.")]
@@ -74,15 +75,15 @@ def prune(
         ),
     ] = None,
     scope: Annotated[
-        Literal["global", "local"] | None,
+        Scope | None,
         typer.Option("--scope", help="Rank over all layers or within each. Default: the pruner's."),
     ] = None,
     moment: Annotated[
-        Literal["before", "early", "iterative", "after"] | None,
+        Moment | None,
         typer.Option("--moment", help="When to prune, seen from training. Default: the pruner's."),
     ] = None,
     structure: Annotated[
-        Literal["unstructured", "structured"] | None,
+        Structure | None,
         typer.Option("--structure", help="Mask weights or remove channels. Default: the pruner's."),
     ] = None,
     option: Annotated[

@@ -4,7 +4,7 @@ Adding a suite is one entry of the table. Shifted images are made in `shifts`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.data.cache import cached
@@ -174,6 +174,27 @@ def training_set(
     """
     suite_spec(name)
     return _labelled(name, "train", data_root(root), limit, progress or silent)
+
+
+def first_test_images(
+    name: str, count: int, *, root: Path | None = None, progress: Progress | None = None
+) -> ImageSet:
+    """The first images of a suite's test split, or as many as are here.
+
+    Args:
+        name: Key of `SUITES`.
+        count: Images wanted.
+        root: As for `training_set`.
+        progress: Likewise.
+
+    Raises:
+        BenchError: As `load_suite`.
+    """
+    suite_spec(name)
+    place = data_root(root)
+    source = find(name, "test", place) if name in SETS else None
+    held = _labelled(name, "test", place, source.prefix if source else None, progress or silent)
+    return replace(held, images=held.images[:count], labels=held.labels[:count])
 
 
 def outlier_training_set(

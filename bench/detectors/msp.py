@@ -1,9 +1,8 @@
 """Maximum softmax probability (Hendrycks and Gimpel, 2017)."""
 
-import torch
 from torch import Tensor
 
-from bench.inference import Evidence, groups
+from bench.inference import Evidence, group_means
 
 
 def msp(evidence: Evidence, batch_size: int) -> Tensor:
@@ -16,4 +15,4 @@ def msp(evidence: Evidence, batch_size: int) -> Tensor:
     Returns:
         (⌈N / batch_size⌉,) float32 in [-1, -1/K]; higher = more anomalous.
     """
-    return -torch.cat([block.mean(1) for block in groups(evidence.msp, batch_size)])
+    return -group_means(evidence.msp, batch_size)

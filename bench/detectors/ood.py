@@ -4,7 +4,7 @@ The only import of that package, which takes seconds. Its scores are of single i
 has their mean.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import BenchError
-from bench.inference import Evidence, groups
+from bench.inference import Evidence, group_means
 
 ODIN = "odin"
 Wide = Callable[[Evidence, int], Tensor]
@@ -45,38 +45,31 @@ def wide_detector(name: str, known: Known) -> Wide:
         BenchError: E-MISSING-PACKAGE without the extra.
     """
     score = WIDE[name](known)
-    return lambda evidence, batch_size: _grouped(score(evidence), batch_size)
+    return lambda evidence, batch_size: group_means(score(evidence).float(), batch_size)
 
 
-def odin(model: nn.Module, images: Tensor) -> Tensor:
+def odin(model: nn.Module, batches: Iterable[Tensor], batch_size: int) -> Tensor:
     """ODIN, which needs the gradient of the images and thus the model itself.
 
     Args:
         model: Answers images in [0, 1] with logits.
-        images: (B, C, H, W) float32.
+        batches: (B, C, H, W) float32, of any sizes.
+        batch_size: Images of one group, consecutive; the last may be smaller.
 
     Returns:
-        (B,) scores; higher = more anomalous.
+        (groups,) scores; higher = more anomalous.
 
     Raises:
         BenchError: E-MISSING-PACKAGE without the extra.
     """
-    scores: Tensor = _detector("ODIN", model).predict(images)
-    return scores.detach().cpu()
+    detector = _detector("ODIN", model)
+    scores = torch.cat([detector.predict(images).detach().cpu() for images in batches])
+    return group_means(scores.float(), batch_size)
 
 
-def grouped_odin(model: nn.Module, batches: list[Tensor], batch_size: int) -> Tensor:
-    """ODIN of consecutive groups of images."""
-    return _grouped(torch.cat([odin(model, images) for images in batches]), batch_size)
-
-
-def _grouped(scores: Tensor, batch_size: int) -> Tensor:
-    return torch.cat([block.mean(1) for block in groups(scores.float(), batch_size)])
-
-
-def _detector(name: str, *arguments: Any, **options: Any) -> Any:
+def _detector(name: str, *arguments: Any) -> Any:
     try:
-        return getattr(import_module("pytorch_ood.detector"), name)(*arguments, **options)
+        return getattr(import_module("pytorch_ood.detector"), name)(*arguments)
     except ImportError as error:
         raise BenchError(
             "E-MISSING-PACKAGE",

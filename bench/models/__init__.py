@@ -11,7 +11,7 @@ from bench.models.alexnet import ALEXNET_WIDTHS, AlexNet
 from bench.models.conv6 import CONV6_WIDTHS, Conv6
 from bench.models.initialise import orthogonal, torch_default
 from bench.models.lenet5 import LENET5_WIDTHS, LeNet5
-from bench.models.network import Normalised, last_linear, prunable
+from bench.models.network import Normalised, ends, last_linear, prunable
 from bench.models.resnet18 import RESNET18_WIDTHS, ResNet18, resnet18_relu
 from bench.models.robustbench import robustbench_network
 from bench.models.timm import timm_network
@@ -22,6 +22,7 @@ __all__ = [
     "Architecture",
     "Normalised",
     "build",
+    "ends",
     "infer_widths",
     "initialised",
     "last_linear",

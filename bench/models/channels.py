@@ -1,12 +1,13 @@
 """Hidden channels: which entries of which tensors belong to one, and a network without some."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from bench.models import architecture, build, infer_widths, last_linear, prunable
+from bench.models import architecture, build, ends, infer_widths
 
 
 class Slice(NamedTuple):
@@ -23,7 +24,8 @@ class Slice(NamedTuple):
     repeat: int
 
 
-def channel_slices(name: str) -> dict[str, tuple[Slice, ...]]:
+@cache
+def channel_slices(name: str) -> Mapping[str, tuple[Slice, ...]]:
     """All that a hidden channel owns, found by building the network one channel wider.
 
     A residual stream is one layer, with the tensors of all its members.
@@ -92,11 +94,23 @@ def narrowed(name: str, network: nn.Module, kept: Mapping[str, Tensor]) -> nn.Mo
         BenchError: E-UNKNOWN-ARCHITECTURE; E-WRONG-WEIGHTS if a layer is left without a channel.
     """
     tensors = remove_channels(network.state_dict(), channel_slices(name), kept)
-    first, last = next(iter(prunable(network).values())), last_linear(network)
-    widths = infer_widths(name, tensors)
-    narrow = build(name, classes=last.out_features, channels=first.shape[1], widths=widths)
-    narrow.to(first.device, first.dtype).load_state_dict(tensors)
-    return narrow.train(network.training)
+    narrow = resized(name, network, infer_widths(name, tensors))
+    narrow.load_state_dict(tensors)
+    return narrow
+
+
+def resized(name: str, network: nn.Module, widths: Mapping[str, int]) -> nn.Module:
+    """A network of other widths, its weights not yet meaningful.
+
+    Args:
+        name: Key of `ARCHITECTURES`.
+        network: Of that architecture; device, dtype and mode are taken from it.
+        widths: Output channels by layer.
+    """
+    channels, classes = ends(network)
+    first = next(network.parameters())
+    other = build(name, classes=classes, channels=channels, widths=widths)
+    return other.to(first.device, first.dtype).train(network.training)
 
 
 def _shapes(name: str, widths: Mapping[str, int]) -> dict[str, torch.Size]:

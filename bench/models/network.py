@@ -25,6 +25,10 @@ class Normalised(nn.Module):
         self.register_buffer("shift", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
+    def around(self, network: nn.Module) -> "Normalised":
+        """Another network behind the same normalisation, on the same device."""
+        return Normalised(network, self.mean, self.std).to(self.shift.device)
+
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) float32 images in [0, 1] to the network's answer."""
         if not self.mean:
@@ -45,6 +49,11 @@ def prunable(network: nn.Module) -> dict[str, nn.Parameter]:
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear) and isinstance(module.weight, nn.Parameter)
     }
+
+
+def ends(network: nn.Module) -> tuple[int, int]:
+    """Channels of the images that it takes, and classes that it tells apart."""
+    return next(iter(prunable(network).values())).shape[1], last_linear(network).out_features
 
 
 def last_linear(network: nn.Module) -> nn.Linear:

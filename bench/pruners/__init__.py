@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from bench import saliency
-from bench.masks import Schedule, Scope
+from bench.masks import Schedule
 from bench.pruners.edge_popup import edge_popup
+from bench.records import Moment, Scope, Structure
 from bench.saliency import Saliency
-
-Moment = Literal["before", "early", "iterative", "after"]
-Structure = Literal["unstructured", "structured"]
 
 
 @dataclass(frozen=True, slots=True)

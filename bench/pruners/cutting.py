@@ -94,8 +94,7 @@ def _check(scores: Saliency, weights: Mapping[str, Tensor], pruner: Pruner) -> N
 def _remove(training: Training[Normalised], kept: Mapping[str, Tensor]) -> None:
     """Puts a network without the channels that go in the model's place, under a fresh optimizer."""
     name, model = training.setting.architecture, training.model
-    training.model = Normalised(narrowed(name, model.network, kept), model.mean, model.std)
-    training.model.to(model.shift.device)
+    training.model = model.around(narrowed(name, model.network, kept))
     remembered = remove_channels(_inner(training.kept), channel_slices(name), kept)
     training.kept = {PREFIX + tensor: value for tensor, value in remembered.items()}
     make_trainable(training)

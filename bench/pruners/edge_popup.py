@@ -98,7 +98,7 @@ class Popup(nn.Module):
 
     def saliency(self) -> Saliency:
         """What is ranked, by the name of the weight."""
-        scores = [score.detach().clone() for score in self.scores]
+        scores = [score.detach() for score in self.scores]
         ranked = [score.abs() if self.absolute else score for score in scores]
         return dict(zip(prunable(self.network), ranked, strict=True))
 

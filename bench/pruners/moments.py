@@ -14,8 +14,9 @@ from torch import Tensor
 from bench import masks
 from bench.checkpoints import train
 from bench.models import Normalised, prunable
-from bench.pruners import Moment, Pruner
+from bench.pruners import Pruner
 from bench.pruners.cutting import cut
+from bench.records import Moment
 from bench.training import Training, make_trainable
 
 STEPS, STEPS_RESNET, STEPS_IMP = 5, 6, 4  # of a schedule, as in the paper's code

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div
 
+from bench import metrics
 from bench.attacks.fgsm import input_gradients, linf_step
-from bench.metrics import auroc
+from bench.inference import Evidence, gather
 from bench.models import Normalised
 from bench.setting import Setting, TrainingSet
 from bench.training import Loss, classification
@@ -69,7 +70,7 @@ def split(data: TrainingSet, generator: torch.Generator) -> tuple[TrainingSet, T
 
 def accuracy(model: nn.Module, data: TrainingSet) -> float:
     """Share of images whose largest logit is the label's."""
-    return _accuracy(model, data, lambda images, labels: images)
+    return _accuracy(model, data, lambda images, _: images)
 
 
 def _adversarial(_: Setting, strength: float) -> Objective:
@@ -115,7 +116,7 @@ def _outlier(setting: Setting, strength: float) -> Objective:
         return cross_entropy(logits, labels) + strength * to_uniform(wild), logits
 
     def quality(model: nn.Module, data: TrainingSet) -> float:
-        return auroc(-_msp(model, data), -_msp(model, unseen))
+        return metrics.auroc(-_msp(model, data), -_msp(model, unseen))
 
     return Objective(loss, quality)
 
@@ -146,24 +147,19 @@ def _noisy(model: nn.Module, images: Tensor, strength: float, generator: torch.G
     return images + strength * noise.to(images.device) * unit
 
 
-def _batches(data: TrainingSet) -> list[tuple[Tensor, Tensor]]:
-    """In order and not augmented."""
-    pairs = zip(data.images.split(BATCH_SIZE), data.labels.split(BATCH_SIZE), strict=True)
-    return [(pixels, labels) for pixels, labels in pairs]
+Change = Callable[[Tensor, Tensor], Tensor]
 
 
-def _accuracy(
-    model: nn.Module, data: TrainingSet, changed: Callable[[Tensor, Tensor], Tensor]
-) -> float:
-    right = 0
-    for pixels, labels in _batches(data):
-        images = changed(pixels.float() / 255, labels)
-        with torch.no_grad():
-            right += int((model(images).argmax(1) == labels).sum())
-    return right / len(data.labels)
+def _accuracy(model: nn.Module, data: TrainingSet, change: Change) -> float:
+    evidence = _answers(model, data, change)
+    return metrics.accuracy(evidence.logits, data.labels.cpu())
 
 
-@torch.no_grad()
 def _msp(model: nn.Module, data: TrainingSet) -> Tensor:
-    parts = [model(pixels.float() / 255).softmax(1).amax(1) for pixels, _ in _batches(data)]
-    return torch.cat(parts).cpu()
+    return _answers(model, data, lambda images, _: images).msp
+
+
+def _answers(model: nn.Module, data: TrainingSet, change: Change) -> Evidence:
+    """Of the images in order, all changed before any is answered: a change may take gradients."""
+    pairs = zip(data.images.split(BATCH_SIZE), data.labels.split(BATCH_SIZE), strict=True)
+    return gather(model, [change(i.float() / 255, labels) for i, labels in pairs], "validation")

@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 
 from bench.errors import BenchError
 from bench.masks import Schedule
-from bench.pruners import Moment, Pruner, Structure
+from bench.pruners import Pruner
 from bench.pruners.moments import MOMENTS
+from bench.records import Moment, Structure
 
 ROW: Mapping[str, Any] = {
     "moment": Moment,

@@ -8,7 +8,7 @@ from bench.sensitivity.cached import cached_statistics
 from bench.sensitivity.options import AUTHORS, PRESETS, STANDARD, Options
 from bench.sensitivity.scores import sensitivity_scores
 from bench.sensitivity.statistics import Statistics, training_statistics
-from bench.sensitivity.views import LEARNED, VIEWS, WIDE, Views, eleven_views, with_views
+from bench.sensitivity.views import LEARNED, VIEWS, WIDER, Views, eleven_views, with_views
 
 __all__ = [
     "AUTHORS",
@@ -16,7 +16,7 @@ __all__ = [
     "PRESETS",
     "STANDARD",
     "VIEWS",
-    "WIDE",
+    "WIDER",
     "Options",
     "Statistics",
     "Views",

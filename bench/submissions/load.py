@@ -14,8 +14,8 @@ from bench.models import (
     ARCHITECTURES,
     Normalised,
     build,
+    ends,
     infer_widths,
-    last_linear,
     prunable,
 )
 from bench.models.sparsity import measured_sparsity
@@ -227,8 +227,8 @@ def described(slug: str, architecture: str, model: Normalised) -> LoadedSubmissi
     layers = prunable(network)
     dense = None
     if known:
-        first, last = next(iter(layers.values())), last_linear(network)
-        dense = build(architecture, classes=last.out_features, channels=first.shape[1])
+        channels, classes = ends(network)
+        dense = build(architecture, classes=classes, channels=channels)
     record = Submission(
         slug=slug,
         kind="classifier",

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bench.errors import BenchError
-from bench.sensitivity import LEARNED, VIEWS, WIDE, Views, eleven_views, with_views
+from bench.sensitivity import LEARNED, VIEWS, WIDER, Views, eleven_views, with_views
 from bench.sensitivity import views as home
 
 
@@ -37,9 +37,9 @@ def test_affine_maps_of_no_width_are_the_identity(images):
 def test_affine_maps_are_those_of_the_normalised_image(images):
     """Moving (x − mean)/std over zeros and undoing the normalisation; drawn as documented."""
     mean, std = (torch.tensor(part).view(3, 1, 1) for part in ((0.5, 0.4, 0.3), (0.2, 0.3, 0.4)))
-    views = Views(mean=(0.5, 0.4, 0.3), widths=WIDE, seed=3)
+    views = Views(mean=(0.5, 0.4, 0.3), widths=WIDER, seed=3)
     found = eleven_views(images[:1], views, first=8)[1:6]
-    r = (home._draws(3, 8) - 0.5) * torch.tensor(WIDE)
+    r = (home._draws(3, 8) - 0.5) * torch.tensor(WIDER)
     for ours, (x, y, turn, scale, stretch, shear) in zip(found, r.tolist(), strict=True):
         exponent = torch.tensor(
             [
@@ -78,19 +78,19 @@ def test_the_learned_widths_are_next_to_the_identity_and_the_wide_ones_are_not(i
         return float((found[:, 1:6] - images[:, None]).abs().mean())
 
     assert 0 < shift(LEARNED) < 0.01
-    assert shift(WIDE) > 0.05
-    assert WIDE[2] == math.pi / 6
+    assert shift(WIDER) > 0.05
+    assert WIDER[2] == math.pi / 6
 
 
 def test_views_of_an_image_depend_on_its_number_and_the_seed_only(images):
-    whole = eleven_views(images, Views(widths=WIDE), first=10)
-    single = [eleven_views(images[i : i + 1], Views(widths=WIDE), first=10 + i) for i in range(4)]
+    whole = eleven_views(images, Views(widths=WIDER), first=10)
+    single = [eleven_views(images[i : i + 1], Views(widths=WIDER), first=10 + i) for i in range(4)]
     assert torch.equal(torch.cat(single), whole)
-    turned = eleven_views(images[3:], Views(widths=WIDE), first=13)
+    turned = eleven_views(images[3:], Views(widths=WIDER), first=13)
     assert torch.equal(turned, whole[33:])
     for other in (
-        eleven_views(images, Views(widths=WIDE), first=11),
-        eleven_views(images, Views(widths=WIDE, seed=1), first=10),
+        eleven_views(images, Views(widths=WIDER), first=11),
+        eleven_views(images, Views(widths=WIDER, seed=1), first=10),
     ):
         changed = (other != whole).flatten(1).any(1).unflatten(0, (4, 11))
         assert changed[:, 1:6].all()
@@ -98,9 +98,9 @@ def test_views_of_an_image_depend_on_its_number_and_the_seed_only(images):
 
 
 def test_batches_are_numbered_as_they_come(images):
-    found = list(with_views(images.split(3), Views(widths=WIDE)))
+    found = list(with_views(images.split(3), Views(widths=WIDER)))
     assert [len(part) for part in found] == [33, 11]
-    assert torch.equal(torch.cat(found), eleven_views(images, Views(widths=WIDE)))
+    assert torch.equal(torch.cat(found), eleven_views(images, Views(widths=WIDER)))
 
 
 def test_images_that_are_not_square_are_refused():
