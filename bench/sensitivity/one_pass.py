@@ -56,8 +56,8 @@ class Tape:
             handle.remove()
 
 
-def factors(layer: Layer, inputs: Tensor, slope: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """What the gradients of a layer's weight are products of, batch by batch.
+def products(layer: Layer, inputs: Tensor, slope: Tensor, size: int) -> Tensor:
+    """The gradients of a layer's weight, batch by batch.
 
     Args:
         layer: As `batches_of_a_pass` takes them.
@@ -66,18 +66,18 @@ def factors(layer: Layer, inputs: Tensor, slope: Tensor, size: int) -> tuple[Ten
         size: Images of a batch.
 
     Returns:
-        (G, out, n) and (G, n, k): n images of a batch times positions, k weights of an output
-        channel.
+        (G, *shape of the weight).
     """
     inputs, slope = inputs.unflatten(0, (-1, size)), slope.unflatten(0, (-1, size))
     if isinstance(layer, nn.Linear):
-        return slope.mT, inputs
+        return slope.mT @ inputs
     down, across = (int(side) for side in layer.padding)
     padded = pad(inputs, (across, across, down, down))
     windows = padded.unfold(3, layer.kernel_size[0], layer.stride[0])
     windows = windows.unfold(4, layer.kernel_size[1], layer.stride[1])  # (G, B, in, H, W, kh, kw)
     columns = windows.permute(0, 2, 5, 6, 1, 3, 4).flatten(1, 3).flatten(2)
-    return slope.transpose(1, 2).flatten(2), columns.mT
+    found = slope.transpose(1, 2).flatten(2) @ columns.mT
+    return found.unflatten(2, layer.weight.shape[1:])
 
 
 @torch.no_grad()

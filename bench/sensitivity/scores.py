@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bench.errors import BenchError
 from bench.models import prunable
 from bench.sensitivity.options import Options
-from bench.sensitivity.slopes import Slope, slopes
+from bench.sensitivity.slopes import Slopes, slopes
 from bench.sensitivity.statistics import TINY, Statistics
 
 LEAST = 1e-30  # smaller sums have lost digits
@@ -42,9 +42,9 @@ def sensitivity_scores(
     scale, shift = standardisation(network, statistics)
     questions = ((images, None) for images in batches)
     scores = [
-        _score(slope, scale, shift, options) for slope in slopes(network, questions, options.loss)
+        _scores(found, scale, shift, options) for found in slopes(network, questions, options.loss)
     ]
-    found = torch.stack(scores).float().cpu() if scores else torch.zeros(0)
+    found = torch.cat(scores).cpu() if scores else torch.zeros(0)
     if not found.isfinite().all():
         raise BenchError(
             "E-BAD-OUTPUT",
@@ -67,40 +67,42 @@ def standardisation(
     return scale, shift
 
 
-def _score(
-    slope: Slope, scale: Mapping[str, Tensor], shift: Mapping[str, Tensor], options: Options
+def _scores(
+    found: Slopes, scale: Mapping[str, Tensor], shift: Mapping[str, Tensor], options: Options
 ) -> Tensor:
-    by = float(TINY + slope.loss) if options.elasticity else 1.0
-    layers = torch.stack(
-        [
-            norm(torch.addcmul(shift[name], gradient, scale[name], value=1 / by), options.power)
-            for name, gradient in slope.gradients.items()
-        ]
-    )
-    return layers.mean() if options.aggregate == "layer-mean" else norm(layers, options.power)
+    """(G,) float32."""
+    layers = []
+    for name, gradients in found.gradients.items():
+        if options.elasticity:
+            by = (TINY + found.losses).float()
+            gradients = gradients / by.view(-1, *[1] * scale[name].dim())
+        standardised = torch.addcmul(shift[name], gradients, scale[name])
+        layers.append(norms(standardised.flatten(1), options.power))
+    table = torch.stack(layers, 1)
+    return table.mean(1) if options.aggregate == "layer-mean" else norms(table, options.power)
 
 
-def norm(values: Tensor, power: float) -> Tensor:
-    """(Σ|x|^p)^(1/p); where the sum leaves the range of the dtype, the largest is factored out.
+def norms(rows: Tensor, power: float) -> Tensor:
+    """(Σ|x|^p)^(1/p); where a sum leaves the range of the dtype, the largest is factored out.
 
     Args:
-        values: Any shape, at least one; float32.
+        rows: (G, n), n at least 1; float32.
         power: At least 1; `math.inf` for the largest |x|.
 
     Returns:
-        (), float32.
+        (G,), float32.
     """
     if power == math.inf:
-        return values.abs().max()
-    total = _powers(values, power)
-    if LEAST < total < math.inf:
-        return total ** (1 / power)
-    largest = values.abs().max()
-    return largest * _powers(values / largest, power) ** (1 / power) if largest else largest
+        return rows.abs().amax(1)
+    totals = _powers(rows, power)
+    if ((totals > LEAST) & (totals < math.inf)).all():
+        return totals ** (1 / power)
+    largest = rows.abs().amax(1).clamp_min(torch.finfo(rows.dtype).tiny)
+    return largest * _powers(rows / largest[:, None], power) ** (1 / power)
 
 
-def _powers(values: Tensor, power: float) -> Tensor:
+def _powers(rows: Tensor, power: float) -> Tensor:
     """Σ|x|^p; the general power takes ten times as long as the paper's."""
     if power == 5:
-        return torch.dot(values.square().square_().flatten(), values.abs().flatten())
-    return values.abs().pow_(power).sum()
+        return torch.linalg.vecdot(rows.square().square_(), rows.abs())
+    return rows.abs().pow_(power).sum(1)

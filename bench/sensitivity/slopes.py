@@ -15,19 +15,19 @@ Batch = tuple[Tensor, Tensor | None]  # (B, C, H, W) images; (B,) labels, None f
 CLOSE = 1e-3  # of a layer's largest gradient
 
 
-class Slope(NamedTuple):
-    """What a batch says about the weights.
+class Slopes(NamedTuple):
+    """What G batches of one size say about the weights, each by itself.
 
     Args:
-        loss: (), mean over the images.
-        gradients: {name of a prunable weight: its gradient}, in the order of `prunable`.
+        losses: (G,) float64, means over the images of a batch.
+        gradients: {name of a prunable weight: (G, *its shape)}, in the order of `prunable`.
     """
 
-    loss: Tensor
+    losses: Tensor
     gradients: dict[str, Tensor]
 
 
-def slopes(network: nn.Module, batches: Iterable[Batch], loss: Loss) -> Iterator[Slope]:
+def slopes(network: nn.Module, batches: Iterable[Batch], loss: Loss) -> Iterator[Slopes]:
     """The mean loss of every batch and its gradient by every prunable weight.
 
     Small batches share a forward and a backward pass, see `one_pass`, if the first of them shows
@@ -41,7 +41,7 @@ def slopes(network: nn.Module, batches: Iterable[Batch], loss: Loss) -> Iterator
         loss: As in `bench.saliency`.
 
     Yields:
-        One slope a batch, in order.
+        Those of the next batches, in order, as many as shared a pass.
     """
     worker = copy.deepcopy(network).eval().requires_grad_(False)
     for weight in prunable(worker).values():
@@ -51,30 +51,29 @@ def slopes(network: nn.Module, batches: Iterable[Batch], loss: Loss) -> Iterator
     for batch in batches:
         limit = limit or _batches_of_a_pass(worker, batch, loss)
         if block and (len(block) == limit or len(batch[0]) != len(block[0][0])):
-            yield from _of_block(worker, block, loss)
+            yield _of_block(worker, block, loss)
             block = []
         block.append(batch)
     if block:
-        yield from _of_block(worker, block, loss)
+        yield _of_block(worker, block, loss)
 
 
-def _of_block(network: nn.Module, block: list[Batch], loss: Loss) -> Iterator[Slope]:
-    if len(block) > 1:
-        return together(network, block, loss)
-    return iter([alone(network, block[0], loss)])
+def _of_block(network: nn.Module, block: list[Batch], loss: Loss) -> Slopes:
+    return together(network, block, loss) if len(block) > 1 else alone(network, block[0], loss)
 
 
-def alone(network: nn.Module, batch: Batch, loss: Loss) -> Slope:
-    """The slope of a batch by a backward pass of its own."""
+def alone(network: nn.Module, batch: Batch, loss: Loss) -> Slopes:
+    """The slopes of one batch by a backward pass of its own."""
     weights = prunable(network)
     images, labels = batch
     logits = network(images).double()
     value = LOSSES[loss](logits, logits.argmax(1) if labels is None else labels) / len(images)
     found = torch.autograd.grad(value, list(weights.values()))
-    return Slope(value.detach(), dict(zip(weights, found, strict=True)))
+    gradients = {name: slope.unsqueeze(0) for name, slope in zip(weights, found, strict=True)}
+    return Slopes(value.detach().unsqueeze(0), gradients)
 
 
-def together(network: nn.Module, block: list[Batch], loss: Loss) -> Iterator[Slope]:
+def together(network: nn.Module, block: list[Batch], loss: Loss) -> Slopes:
     """The slopes of batches of one size, labels given for all or for none, by one pass."""
     size, layers = len(block[0][0]), one_pass.layers(network)
     with one_pass.Tape(layers) as tape:
@@ -84,23 +83,18 @@ def together(network: nn.Module, block: list[Batch], loss: Loss) -> Iterator[Slo
     found = torch.autograd.grad(
         LOSSES[loss](logits, chosen) / size, [tape.outputs[name] for name in layers]
     )
-    factors = [
-        one_pass.factors(layer, tape.inputs[name], slope, size)
+    gradients = {
+        name: one_pass.products(layer, tape.inputs[name], slope, size)
         for (name, layer), slope in zip(layers.items(), found, strict=True)
-    ]
+    }
     answers = zip(logits.detach().split(size), chosen.split(size), strict=True)
-    for place, answer in enumerate(answers):
-        gradients = {
-            name: (left[place] @ right[place]).view_as(layer.weight)
-            for (name, layer), (left, right) in zip(layers.items(), factors, strict=True)
-        }
-        yield Slope(LOSSES[loss](*answer) / size, gradients)
+    return Slopes(torch.stack([LOSSES[loss](*answer) / size for answer in answers]), gradients)
 
 
 def _batches_of_a_pass(network: nn.Module, batch: Batch, loss: Loss) -> int:
     limit = one_pass.batches_of_a_pass(network, batch[0])
     if limit > 1:
-        one, (other,) = alone(network, batch, loss), together(network, [batch], loss)
+        one, other = alone(network, batch, loss), together(network, [batch], loss)
         for name, slope in one.gradients.items():
             if (slope - other.gradients[name]).abs().max() > CLOSE * slope.abs().max():
                 return 1

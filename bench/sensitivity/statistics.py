@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,16 @@ from bench.errors import BenchError
 from bench.models import prunable
 from bench.saliency import Batch
 from bench.sensitivity.options import STANDARD, Options
-from bench.sensitivity.slopes import Slope, slopes
+from bench.sensitivity.slopes import Slopes, slopes
 
 TINY = 1e-8  # added to what is divided by, as the authors do
+
+
+class Slope(NamedTuple):
+    """Loss (float64) and weight gradients of one batch."""
+
+    loss: Tensor
+    gradients: dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +63,7 @@ def training_statistics(
     weights = {name: weight.detach() for name, weight in prunable(network).items()}
     mean = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     squares = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    measured = slopes(network, batches, options.loss)
+    measured = _singly(slopes(network, batches, options.loss))
     count = 0
     for slope in running_means(measured) if options.cumulative else measured:
         count += 1
@@ -96,3 +104,9 @@ def running_means(measured: Iterable[Slope]) -> Iterator[Slope]:
             for name, gradient in slope.gradients.items():
                 total.gradients[name] += gradient
         yield Slope(total.loss / count, {n: g / count for n, g in total.gradients.items()})
+
+
+def _singly(measured: Iterable[Slopes]) -> Iterator[Slope]:
+    for losses, gradients in measured:
+        for at, loss in enumerate(losses):
+            yield Slope(loss, {name: slopes[at] for name, slopes in gradients.items()})

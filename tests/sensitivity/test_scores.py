@@ -14,7 +14,7 @@ from bench.sensitivity import (
     sensitivity_scores,
     training_statistics,
 )
-from bench.sensitivity.scores import norm
+from bench.sensitivity.scores import norms
 
 
 def standardised(network, images, statistics):
@@ -123,12 +123,13 @@ def test_the_presets_score_differently(network, batches):
 
 
 @pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
-def test_a_norm_of_any_size_is_exact(size):
-    values = torch.tensor([3.0, -4.0, 0.0]) * size
-    expected = (3**5 + 4**5) ** 0.2 * size
-    torch.testing.assert_close(norm(values, 5), torch.tensor(expected, dtype=torch.float32))
-    torch.testing.assert_close(norm(values, math.inf), torch.tensor(4.0 * size))
-    assert norm(torch.zeros(3), 5) == 0
+def test_norms_of_any_size_are_exact(size):
+    rows = torch.tensor([[3.0, -4.0, 0.0], [0.0, 1.0, 0.0]]) * size
+    expected = torch.tensor([(3**5 + 4**5) ** 0.2, 1.0]) * size
+    torch.testing.assert_close(norms(rows, 5), expected)
+    torch.testing.assert_close(norms(rows, 1.5)[1:], expected[1:])
+    torch.testing.assert_close(norms(rows, math.inf), torch.tensor([4.0, 1.0]) * size)
+    assert not norms(torch.zeros(2, 3), 5).any()
 
 
 @pytest.mark.parametrize("options", [STANDARD, AUTHORS])

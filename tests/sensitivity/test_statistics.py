@@ -7,8 +7,7 @@ from bench.errors import BenchError
 from bench.models import prunable
 from bench.saliency import gradients
 from bench.sensitivity import Options, training_statistics
-from bench.sensitivity.slopes import Slope
-from bench.sensitivity.statistics import sensitivity
+from bench.sensitivity.statistics import Slope, sensitivity
 
 
 def all_sensitivities(network, batches, loss="ce"):
