@@ -6,15 +6,19 @@ Nothing is printed or stored here; every arrow goes down into the tasks.
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
 from bench.data import Progress, Suite, load_suite, prepare_shifts, silent
+from bench.detectors import DETECTORS, Known, check_installed, drawn
 from bench.environment import choose_device, environment
 from bench.errors import BenchError
-from bench.inference import Case, look_at
+from bench.inference import Case, Exhibit, Watcher, exhibit, look_at
+from bench.models import Normalised
 from bench.protocol import METRICS, PROTOCOL, Protocol
 from bench.records import Run, Score
 from bench.store import Outcome
@@ -61,6 +65,7 @@ def evaluate(
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     tasks = _chosen(protocol, only)
+    check_installed(name for _, names in protocol.detectors for name in names)
     place = choose_device(device)
     if isinstance(suite, str):
         suite = load_suite(suite, native_size=protocol.native_outlier_size)
@@ -75,7 +80,9 @@ def evaluate(
     with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
         _check_fit(submission.model, suite, place)
         clean = look_at(submission.model, suite.test, protocol, place)
-        case = Case(submission, suite, protocol, place, clean, progress)
+        shown = exhibit(clean, suite.test, protocol, place, progress)
+        watchers = _watchers(submission.model, suite, protocol, shown)
+        case = Case(submission, suite, protocol, place, clean, watchers, progress)
         findings = {name: TASKS[name](case) for name in tasks}
 
     scores = tuple(score for found in findings.values() for score in found.scores)
@@ -104,6 +111,19 @@ def _chosen(protocol: Protocol, only: Collection[str]) -> list[str]:
             "E-BAD-VALUE", f"tasks: got {unknown}, expected some of {list(protocol.tasks)}"
         )
     return [name for name in protocol.tasks if not only or name in only]
+
+
+def _watchers(
+    model: Normalised, suite: Suite, protocol: Protocol, clean: Exhibit
+) -> dict[str, Watcher]:
+    """Every detector of the protocol; each is fitted when a task first asks for it."""
+    sample = None
+    if suite.training:
+        order = np.random.default_rng(0).permutation(len(suite.training.labels))
+        sample = drawn(suite.training, order, protocol.fit_images)
+    known = Known(model, sample, suite.spec.augment, protocol.sensitivity_batch)
+    names = {name for _, names in protocol.detectors for name in names}
+    return {name: Watcher(partial(DETECTORS[name], known), clean) for name in names}
 
 
 def _check_fit(model: nn.Module, suite: Suite, device: torch.device) -> None:

@@ -4,15 +4,17 @@ One pass yields the `Evidence` that accuracy, calibration and every cheap detect
 No score is computed here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.data import ImageSet, Progress, Suite
+from bench.data import ImageSet, Progress, Suite, silent
 from bench.errors import BenchError
 from bench.models import last_linear
 from bench.protocol import Protocol
@@ -21,7 +23,7 @@ from bench.store import Outcome
 from bench.submissions import LoadedSubmission
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """Answers of a model to N images, in their order.
 
@@ -62,6 +64,62 @@ class Evidence:
         return Outcome(predicted=self.predicted.numpy(), msp=self.msp.numpy())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Exhibit:
+    """N images that detectors judge, in groups of consecutive ones.
+
+    Args:
+        name: Of the set.
+        evidence: The model's answers to them.
+        batches: The images themselves: batch size -> consecutive batches, (B, C, H, W) float32 as
+            the model takes them, on its device; the last may be smaller.
+        most: Groups that a detector by gradients looks at; None for all.
+        progress: Called with (name, done, total) as it goes on.
+    """
+
+    name: str
+    evidence: Evidence
+    batches: Callable[[int], Iterator[Tensor]]
+    most: int | None = None
+    progress: Progress = silent
+
+    def groups(self, batch_size: int) -> Iterator[Tensor]:
+        """The batches of the first `most` groups."""
+        total = -(-len(self.evidence.logits) // batch_size)
+        total = min(total, self.most or total)
+        for done, group in enumerate(islice(self.batches(batch_size), total)):
+            self.progress(self.name, done, total)
+            yield group
+        self.progress(self.name, total, total)
+
+
+Detector = Callable[[Exhibit, int], Tensor]  # batch size -> scores of groups; higher = anomalous
+
+
+class Watcher:
+    """A detector of a model, made ready when it is first asked, and its view of the clean images.
+
+    Args:
+        prepare: Makes it ready.
+        clean: In-distribution images.
+    """
+
+    def __init__(self, prepare: Callable[[], Detector], clean: Exhibit) -> None:
+        self._prepare, self._clean = prepare, clean
+        self._inside: dict[int, Tensor] = {}
+
+    @cached_property
+    def score(self) -> Detector:
+        """Scores of the groups of an exhibit."""
+        return self._prepare()
+
+    def inside(self, batch_size: int) -> Tensor:
+        """Scores of the groups of clean images."""
+        if batch_size not in self._inside:
+            self._inside[batch_size] = self.score(self._clean, batch_size)
+        return self._inside[batch_size]
+
+
 class Findings(NamedTuple):
     """What a task returns: its scores, and the per-image outcomes of the sets it looked at."""
 
@@ -79,6 +137,7 @@ class Case:
         protocol: The constants.
         device: Where the model stands.
         clean: Evidence of the clean test set, shared by all tasks.
+        watchers: The detectors of the protocol.
         progress: Called with (what, done, total) as work goes on.
     """
 
@@ -87,6 +146,7 @@ class Case:
     protocol: Protocol
     device: torch.device
     clean: Evidence
+    watchers: Mapping[str, Watcher]
     progress: Progress
 
 
@@ -182,3 +242,20 @@ def look_at(
 ) -> Evidence:
     """One forward pass of a model over an image set, in the protocol's batches."""
     return gather(model, batches(images.images, protocol.batch_size, device), images.name)
+
+
+def exhibit(
+    evidence: Evidence,
+    images: ImageSet,
+    protocol: Protocol,
+    device: torch.device,
+    progress: Progress = silent,
+) -> Exhibit:
+    """An image set, of which detectors by gradients see as much as the protocol says."""
+    return Exhibit(
+        images.name,
+        evidence,
+        lambda size: batches(images.images, size, device),
+        protocol.gradient_groups,
+        progress,
+    )

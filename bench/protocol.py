@@ -101,15 +101,22 @@ class Protocol:
 
     Args:
         version: Grows with every change of meaning.
-        preset: `standard` or `authors`.
+        preset: `standard`; `authors`, with quirks of their code; or `detectors`, every detector
+            on every anomaly.
         tasks: In the order of evaluation.
         batch_size: Images of one forward pass.
         attacks: (attack, epsilon in image units); the audit row is the scale-free loss.
         corruptions: Names, in the order of the table.
         severities: Of each corruption.
         shift_seed: Seed of the generated shifts.
-        detectors: Keys of `bench.detectors.DETECTORS`.
+        detectors: (task, keys of `bench.detectors.DETECTORS`): by which detectors its anomalies
+            are looked for. Of the attacks the first is, of the shifts the worst severity; beyond
+            them there is MSP of single images.
         detector_batch_sizes: Images that one outlier score speaks for.
+        gradient_groups: Groups of a set that a detector by gradients looks at, at most; those of
+            a shift are shared by the corruptions.
+        fit_images: Training images, drawn at random, that detectors are fitted to.
+        sensitivity_batch: Of them, the images of which SensNorm takes one sensitivity.
         ece_bins: Equal-width bins of the calibration error.
         lipschitz_images: Test images of the Jacobian lower bound.
         latency_rounds: Interleaved timings of model and dense parent.
@@ -127,13 +134,20 @@ class Protocol:
     corruptions: tuple[str, ...]
     severities: tuple[int, ...]
     shift_seed: int
-    detectors: tuple[str, ...]
+    detectors: tuple[tuple[str, tuple[str, ...]], ...]
     detector_batch_sizes: tuple[int, ...]
+    gradient_groups: int
+    fit_images: int
+    sensitivity_batch: int
     ece_bins: int
     lipschitz_images: int
     latency_rounds: int
     attack_gradient: str
     native_outlier_size: bool
+
+    def detectors_of(self, task: str) -> tuple[str, ...]:
+        """By which detectors the anomalies of a task are looked for."""
+        return dict(self.detectors)[task]
 
     @property
     def id(self) -> ProtocolId:
@@ -190,8 +204,16 @@ PROTOCOL = Protocol(
     corruptions=CORRUPTIONS,
     severities=(1, 2, 3, 4, 5),
     shift_seed=1234,
-    detectors=("msp", "gradnorm"),
+    detectors=(
+        ("adversarial", ("msp", "gradnorm")),
+        ("shift", ("msp", "gradnorm")),
+        ("outliers", ("msp", "gradnorm", "sensnorm")),
+        ("out-of-domain", ("msp", "gradnorm", "sensnorm")),
+    ),
     detector_batch_sizes=(1, 2, 5, 100),
+    gradient_groups=500,
+    fit_images=10_000,
+    sensitivity_batch=100,
     ece_bins=15,
     lipschitz_images=8,
     latency_rounds=7,
@@ -199,9 +221,45 @@ PROTOCOL = Protocol(
     native_outlier_size=False,
 )
 
+EVERY_DETECTOR = (
+    "msp",
+    "gradnorm",
+    "sensnorm",
+    "sensnorm-ce",
+    "sensnorm-authors",
+    "energy",
+    "max-logit",
+    "entropy",
+    "gen",
+    "kl-matching",
+    "knn",
+    "mahalanobis",
+    "rmd",
+    "vim",
+    "odin",
+)
+ANOMALIES = ("adversarial", "shift", "outliers", "out-of-domain")
+
 PROTOCOLS: Mapping[str, Protocol] = {
     "standard": PROTOCOL,
     "authors": replace(
-        PROTOCOL, preset="authors", attack_gradient="unnormalised", native_outlier_size=True
+        PROTOCOL,
+        preset="authors",
+        attack_gradient="unnormalised",
+        native_outlier_size=True,
+        detectors=(
+            ("adversarial", ("msp", "gradnorm")),
+            ("shift", ("msp", "gradnorm")),
+            ("outliers", ("msp", "gradnorm", "sensnorm-authors")),
+            ("out-of-domain", ("msp", "gradnorm", "sensnorm-authors")),
+        ),
+    ),
+    "detectors": replace(
+        PROTOCOL,
+        preset="detectors",
+        tasks=("clean", *ANOMALIES),
+        attacks=PROTOCOL.attacks[:1],
+        severities=(5,),
+        detectors=tuple((task, EVERY_DETECTOR) for task in ANOMALIES),
     ),
 }

@@ -7,8 +7,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self
 
 SCHEMA = 1
 Moment = Literal["before", "early", "iterative", "after"]
@@ -54,6 +54,17 @@ class Score:
     batch_size: int | None = None
     stderr: float | None = None
     reason: Reason | None = None
+
+    @classmethod
+    def about(cls, task: str, set: str, **conditions: Any) -> Self:
+        """What a row is about, before anything is measured: no value, the reason `not_run`."""
+        return cls(
+            task=task, set=set, metric="auroc", value=None, n=0, reason="not_run", **conditions
+        )
+
+    def measured(self, metric: str, value: float, n: int, stderr: float | None = None) -> Self:
+        """The row with a number."""
+        return replace(self, metric=metric, value=value, n=n, stderr=stderr, reason=None)
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):

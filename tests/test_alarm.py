@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from bench.alarm import NAMES, Watch, calibrated, threshold_of
+from bench.alarm import Watch, calibrated, threshold_of
 from bench.cli import app
 from bench.data import first_test_images, load_suite, suite_spec, training_set
+from bench.detectors import DETECTORS
 from bench.errors import BenchError
 from bench.submissions import load_submission
 
@@ -41,7 +42,7 @@ def test_at_most_the_chosen_share_is_above_the_threshold(rate, expected):
     assert float((scores > threshold).float().mean()) <= rate + 1e-6
 
 
-@pytest.mark.parametrize("detector", NAMES)
+@pytest.mark.parametrize("detector", DETECTORS)
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_every_detector_tells_photographs_from_digits(detector, batch_size, trained):
     alarm = calibrated(*trained, SPEC, Watch(detector, batch_size, 0.1))

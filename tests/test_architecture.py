@@ -10,8 +10,10 @@ import pytest
 
 from bench.attacks import ATTACKS
 from bench.detectors import DETECTORS
+from bench.detectors.ood import WIDE
 from bench.errors import ERRORS
 from bench.protocol import METRICS, PROTOCOLS
+from bench.sensitivity import VARIANTS
 from bench.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
@@ -90,14 +92,18 @@ def test_every_task_attack_and_detector_of_a_protocol_is_in_its_table():
     for protocol in PROTOCOLS.values():
         assert set(protocol.tasks) <= set(TASKS)
         assert {attack for attack, _ in protocol.attacks} <= set(ATTACKS)
-        assert set(protocol.detectors) <= set(DETECTORS)
+        for task, names in protocol.detectors:
+            assert task in TASKS
+            assert set(names) <= set(DETECTORS)
+    every = {name for _, names in PROTOCOLS["detectors"].detectors for name in names}
+    assert every == set(DETECTORS)
 
 
 @pytest.mark.parametrize("folder", ["tasks", "detectors"])
 def test_every_file_of_a_table_is_listed_in_it(folder):
-    table = {"tasks": TASKS, "detectors": DETECTORS}[folder]
+    table = {"tasks": set(TASKS), "detectors": set(DETECTORS) - set(WIDE) - set(VARIANTS)}[folder]
     files = {path.stem.replace("_", "-") for path in (ROOT / "bench" / folder).glob("[a-z]*.py")}
-    assert files - {"ood"} == set(table)  # ood.py is a table of its own
+    assert files - {"ood", "sensnorm", "known"} == table
 
 
 def test_every_error_code_that_is_raised_is_explained_and_every_explained_one_is_raised():

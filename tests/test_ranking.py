@@ -61,6 +61,7 @@ def test_each_headline_number_is_read_from_its_own_scores(tmp_path):
     common, extra = CORRUPTIONS[:15], CORRUPTIONS[15:]
     expected |= {"shift_15": 0.5, "shift": (15 * 0.5 + 4 * 0.69) / 19}
     beyond = {"task": "out-of-domain", **ONE_BY_ONE, "metric": "auroc"}
+    fog = {"corruption": "fog", "severity": 5}
     attacked = [
         ("fgsm_linf", "fgsm-linf", 8 / 255),
         ("fgsm_l2", "fgsm-l2", 8 / 255),
@@ -82,16 +83,20 @@ def test_each_headline_number_is_read_from_its_own_scores(tmp_path):
         for corruption in names
     ]
     wanted += [
-        score("shift", "auroc", expected["shift_auroc"], corruption="fog", severity=1),
+        score("shift", "auroc", expected["shift_auroc"], **fog, **ONE_BY_ONE),
         score(value=expected["ood_msp"], **NOTICED),
         score(value=expected["ood_gradnorm"], **{**NOTICED, "detector": "gradnorm"}),
+        score(value=expected["ood_sensnorm"], **{**NOTICED, "detector": "sensnorm"}),
         score(value=expected["out_of_domain_msp"], **beyond),
+        score(value=expected["out_of_domain_sensnorm"], **{**beyond, "detector": "sensnorm"}),
     ]
     others = [
         score("adversarial", "accuracy", 99, attack=AUDIT, epsilon=8 / 255),
         score("adversarial", "accuracy", 99, attack="fgsm-linf", epsilon=0.5),
         score("adversarial", "auroc", 99, attack="fgsm-linf", epsilon=8 / 255),
-        score("shift", "aupr_id", 99, corruption="fog", severity=1),
+        score("shift", "aupr_id", 99, **fog, **ONE_BY_ONE),
+        score("shift", "auroc", 99, **fog, detector="msp", batch_size=5),
+        score("shift", "auroc", 99, **fog, detector="gradnorm", batch_size=1),
         score(value=99, **{**NOTICED, "batch_size": 2}),
         score(value=99, **{**NOTICED, "metric": "aupr_outlier"}),
         score(value=99, **{**beyond, "detector": "gradnorm"}),

@@ -26,9 +26,9 @@ CHECKED = 200  # groups of test images, on which false alarms are counted
 
 
 def _detectors() -> list[str]:
-    from bench.alarm import NAMES
+    from bench.detectors import DETECTORS
 
-    return list(NAMES)
+    return list(DETECTORS)
 
 
 @app.command(
@@ -49,8 +49,8 @@ def detect(
         str,
         typer.Option(
             "--detector",
-            help="msp, gradnorm, sensnorm; with the extra `ood` also energy, max-logit, entropy, "
-            "gen, kl-matching, knn, mahalanobis, rmd, vim, odin.",
+            help="msp, gradnorm, sensnorm, sensnorm-ce, sensnorm-authors; with the extra `ood` "
+            "energy, max-logit, entropy, gen, kl-matching, knn, mahalanobis, rmd, vim, odin.",
             autocompletion=options.completing(_detectors),
         ),
     ] = "sensnorm",

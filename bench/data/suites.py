@@ -78,6 +78,8 @@ class Suite:
         spec: Its entry.
         limit: Images taken of every set, or None for all.
         test: The test set.
+        training: The whole training set, for detectors that are fitted to it; None if it is
+            missing.
         outliers: Name → outlier set. A set that is here only as another split stands under that
             split's name: `svhn-train`.
         missing: Name → why an outlier set of the table is not among them.
@@ -90,6 +92,7 @@ class Suite:
     spec: SuiteSpec
     limit: int | None
     test: ImageSet
+    training: ImageSet | None
     outliers: Mapping[str, ImageSet]
     missing: Mapping[str, str]
     out_of_domain: ImageSet | None
@@ -101,8 +104,9 @@ class Suite:
         return f"{self.name}-c" if self.official_shifts else f"{self.name}-c*"
 
     def fingerprints(self) -> dict[str, str]:
-        """Set → fingerprint, for the test set and the outlier sets; for shifts see `shifts`."""
-        return {images.name: images.fingerprint for images in (self.test, *self.outliers.values())}
+        """Set → fingerprint, for test, training and outlier sets; for shifts see `shifts`."""
+        sets = [self.test, *([self.training] if self.training else []), *self.outliers.values()]
+        return {images.name: images.fingerprint for images in sets}
 
 
 def load_suite(
@@ -113,7 +117,7 @@ def load_suite(
     native_size: bool = False,
     progress: Progress | None = None,
 ) -> Suite:
-    """Finds, decodes and maps the image sets of a suite, except its training set and shifts.
+    """Finds, decodes and maps the image sets of a suite, except its shifts.
 
     Args:
         name: Key of `SUITES`.
@@ -147,6 +151,7 @@ def load_suite(
         spec=spec,
         limit=limit,
         test=test,
+        training=_training(name, place, report),
         outliers=outliers,
         missing=missing,
         out_of_domain=domain,
@@ -229,6 +234,12 @@ def suite_spec(name: str) -> SuiteSpec:
     if name not in SUITES:
         raise BenchError("E-UNKNOWN-SUITE", f"suite: got {name!r}, expected one of {list(SUITES)}")
     return SUITES[name]
+
+
+def _training(name: str, root: Path, progress: Progress) -> ImageSet | None:
+    if name in SETS and find(name, "train", root) is None:
+        return None
+    return _labelled(name, "train", root, None, progress)
 
 
 def _labelled(name: str, split: str, root: Path, limit: int | None, progress: Progress) -> ImageSet:

@@ -1,18 +1,29 @@
-"""Detectors: name -> outlier scores of consecutive groups of images; higher = more anomalous."""
+"""Detectors: name -> what makes one ready for a model; higher scores are more anomalous."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from torch import Tensor
 
 from bench.detectors.gradnorm import gradnorm
+from bench.detectors.known import Known, drawn
 from bench.detectors.msp import msp
-from bench.inference import Evidence
+from bench.detectors.ood import WIDE, check_installed
+from bench.detectors.sensnorm import sensnorm
+from bench.inference import Detector, Evidence
+from bench.sensitivity import VARIANTS
 
-Detector = Callable[[Evidence, int], Tensor]
 
-DETECTORS: Mapping[str, Detector] = {
-    "msp": msp,
-    "gradnorm": gradnorm,
+def _by_evidence(score: Callable[[Evidence, int], Tensor]) -> Callable[[Known], Detector]:
+    """A detector that nothing has to be known for."""
+    return lambda _: lambda exhibit, batch_size: score(exhibit.evidence, batch_size)
+
+
+DETECTORS: Mapping[str, Callable[[Known], Detector]] = {
+    "msp": _by_evidence(msp),
+    "gradnorm": _by_evidence(gradnorm),
+    **{name: partial(sensnorm, options=options) for name, options in VARIANTS.items()},
+    **WIDE,
 }
 
-__all__ = ["DETECTORS", "Detector"]
+__all__ = ["DETECTORS", "Detector", "Known", "check_installed", "drawn"]

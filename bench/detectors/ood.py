@@ -5,101 +5,86 @@ has their mean.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
+from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from bench.detectors.known import PASS, Known
 from bench.errors import BenchError
-from bench.inference import Evidence, group_means
+from bench.inference import Detector, Evidence, Exhibit, group_means
 
-ODIN = "odin"
-Wide = Callable[[Evidence, int], Tensor]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Known:
-    """What a detector may be fitted to.
-
-    Args:
-        evidence: Of the training images.
-        labels: (N,) int64, theirs.
-        head: The classifier, from features to logits.
-    """
-
-    evidence: Evidence
-    labels: Tensor
-    head: nn.Linear
+Judge = Callable[[Evidence], Tensor]  # (N,) scores
 
 
-def wide_detector(name: str, known: Known) -> Wide:
-    """A fitted detector: (evidence, batch_size) -> scores of groups; higher = more anomalous.
-
-    Args:
-        name: Key of `WIDE`.
-        known: Of the training set.
+def check_installed(names: Iterable[str]) -> None:
+    """Whether the detectors of these names can be had.
 
     Raises:
         BenchError: E-MISSING-PACKAGE without the extra.
     """
-    score = WIDE[name](known)
-    return lambda evidence, batch_size: group_means(score(evidence).float(), batch_size)
+    wide = sorted(set(names) & set(WIDE))
+    if wide and find_spec("pytorch_ood") is None:
+        raise BenchError(
+            "E-MISSING-PACKAGE",
+            f"detectors: {', '.join(wide)} are pytorch-ood's, which is not installed: pip "
+            "install 'sparse-bench[ood]'",
+        )
 
 
-def odin(model: nn.Module, batches: Iterable[Tensor], batch_size: int) -> Tensor:
-    """ODIN, which needs the gradient of the images and thus the model itself.
+def by_images(make: Callable[[Known], Judge]) -> Callable[[Known], Detector]:
+    """A detector whose score of a group is the mean of those of its images."""
 
-    Args:
-        model: Answers images in [0, 1] with logits.
-        batches: (B, C, H, W) float32, of any sizes.
-        batch_size: Images of one group, consecutive; the last may be smaller.
+    def prepare(known: Known) -> Detector:
+        judge = lru_cache(maxsize=1)(make(known))  # asked for one exhibit at every batch size
+        return lambda exhibit, batch_size: group_means(judge(exhibit.evidence).float(), batch_size)
 
-    Returns:
-        (groups,) scores; higher = more anomalous.
+    return prepare
 
-    Raises:
-        BenchError: E-MISSING-PACKAGE without the extra.
-    """
-    detector = _detector("ODIN", model)
-    scores = torch.cat([detector.predict(images).detach().cpu() for images in batches])
-    return group_means(scores.float(), batch_size)
+
+def odin(known: Known) -> Detector:
+    """ODIN, which needs the gradient of the images and thus the model itself."""
+    detector = _detector("ODIN", known.model)
+
+    def score(exhibit: Exhibit, batch_size: int) -> Tensor:
+        groups, scores = exhibit.groups(batch_size), []
+        while block := list(islice(groups, max(1, PASS // batch_size))):
+            scores.append(detector.predict(torch.cat(block)).detach().cpu())
+        return group_means(torch.cat(scores).float(), batch_size)
+
+    return score
 
 
 def _detector(name: str, *arguments: Any) -> Any:
-    try:
-        return getattr(import_module("pytorch_ood.detector"), name)(*arguments)
-    except ImportError as error:
-        raise BenchError(
-            "E-MISSING-PACKAGE",
-            "this detector is pytorch-ood's, which is not installed: pip install "
-            "'sparse-bench[ood]'",
-        ) from error
+    return getattr(import_module("pytorch_ood.detector"), name)(*arguments)
 
 
-def _by_logits(name: str) -> Callable[[Known], Callable[[Evidence], Tensor]]:
-    def make(_: Known) -> Callable[[Evidence], Tensor]:
+def _by_logits(name: str) -> Callable[[Known], Judge]:
+    def make(_: Known) -> Judge:
         detector = _detector(name, None)
         return lambda evidence: detector.predict_logits(evidence.logits)
 
     return make
 
 
-def _by_features(name: str) -> Callable[[Known], Callable[[Evidence], Tensor]]:
-    def make(known: Known) -> Callable[[Evidence], Tensor]:
+def _by_features(name: str) -> Callable[[Known], Judge]:
+    def make(known: Known) -> Judge:
         detector = _detector(name, None).fit_features(known.evidence.features, known.labels)
         return lambda evidence: detector.predict_features(evidence.features)
 
     return make
 
 
-def _kl_matching(known: Known) -> Callable[[Evidence], Tensor]:
+def _kl_matching(known: Known) -> Judge:
     detector = _detector("KLMatching", None).fit_logits(known.evidence.logits)
     return lambda evidence: detector.predict_logits(evidence.logits)
 
 
-def _vim(known: Known) -> Callable[[Evidence], Tensor]:
+def _vim(known: Known) -> Judge:
     """The principal subspace has half of the features' dimensions."""
     weight = known.head.weight.detach().cpu()
     bias = known.head.bias.detach().cpu()
@@ -108,14 +93,15 @@ def _vim(known: Known) -> Callable[[Evidence], Tensor]:
     return lambda evidence: detector.predict_features(evidence.features)
 
 
-WIDE: Mapping[str, Callable[[Known], Callable[[Evidence], Tensor]]] = {
-    "energy": _by_logits("EnergyBased"),
-    "max-logit": _by_logits("MaxLogit"),
-    "entropy": _by_logits("Entropy"),
-    "gen": _by_logits("GEN"),
-    "kl-matching": _kl_matching,
-    "knn": _by_features("KNN"),
-    "mahalanobis": _by_features("Mahalanobis"),
-    "rmd": _by_features("RMD"),
-    "vim": _vim,
+WIDE: Mapping[str, Callable[[Known], Detector]] = {
+    "energy": by_images(_by_logits("EnergyBased")),
+    "max-logit": by_images(_by_logits("MaxLogit")),
+    "entropy": by_images(_by_logits("Entropy")),
+    "gen": by_images(_by_logits("GEN")),
+    "kl-matching": by_images(_kl_matching),
+    "knn": by_images(_by_features("KNN")),
+    "mahalanobis": by_images(_by_features("Mahalanobis")),
+    "rmd": by_images(_by_features("RMD")),
+    "vim": by_images(_vim),
+    "odin": odin,
 }

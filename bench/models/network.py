@@ -29,6 +29,10 @@ class Normalised(nn.Module):
         """Another network behind the same normalisation, on the same device."""
         return Normalised(network, self.mean, self.std).to(self.shift.device)
 
+    def unnormalised(self, inputs: Tensor) -> Tensor:
+        """The images at which the network behind the normalisation sees these inputs."""
+        return inputs * self.scale + self.shift if self.mean else inputs
+
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) float32 images in [0, 1] to the network's answer."""
         if not self.mean:

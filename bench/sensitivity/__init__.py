@@ -5,16 +5,17 @@ former, `views` makes batches out of single images, `slopes` is the gradient wor
 """
 
 from bench.sensitivity.cached import cached_statistics
-from bench.sensitivity.options import AUTHORS, PRESETS, STANDARD, Options
+from bench.sensitivity.options import AUTHORS, CROSS_ENTROPY, STANDARD, VARIANTS, Options
 from bench.sensitivity.scores import sensitivity_scores
 from bench.sensitivity.statistics import Statistics, training_statistics
 from bench.sensitivity.views import LEARNED, VIEWS, WIDER, Views, eleven_views, with_views
 
 __all__ = [
     "AUTHORS",
+    "CROSS_ENTROPY",
     "LEARNED",
-    "PRESETS",
     "STANDARD",
+    "VARIANTS",
     "VIEWS",
     "WIDER",
     "Options",

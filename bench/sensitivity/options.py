@@ -1,4 +1,4 @@
-"""The switches of SensNorm, and the two ways in which they are set."""
+"""The switches of SensNorm, and the ways in which they are set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ class Options:
     """What is measured on every batch.
 
     Args:
-        loss: `ce`, or `neg-logit`: minus the label's logit, what the authors' code computes.
-        elasticity: The sensitivity is divided by 1e-8 + L, of the sign that L has.
+        loss: `neg-logit`: minus the label's logit, what the authors' code computes; or `ce`, whose
+            gradient vanishes where the network is sure of a label.
+        elasticity: The sensitivity is divided by 1e-8 + L, of the sign that L has, as there.
         cumulative: The authors' bug: statistics of the mean over batches 1..m, m = 1..M, in
             place of those of batch m. They depend on the order of the batches. The share of
             1/M that the authors' code leaves on L, beside 1e-8, is left out.
@@ -27,8 +28,8 @@ class Options:
         BenchError: E-BAD-VALUE for the power.
     """
 
-    loss: Loss = "ce"
-    elasticity: bool = False
+    loss: Loss = "neg-logit"
+    elasticity: bool = True
     cumulative: bool = False
     aggregate: Aggregate = "global"
     power: float = 5.0
@@ -42,5 +43,10 @@ class Options:
 
 
 STANDARD = Options()
-AUTHORS = Options(loss="neg-logit", elasticity=True, cumulative=True, aggregate="layer-mean")
-PRESETS: Mapping[str, Options] = {"standard": STANDARD, "authors": AUTHORS}
+CROSS_ENTROPY = Options(loss="ce", elasticity=False)
+AUTHORS = Options(cumulative=True, aggregate="layer-mean")
+VARIANTS: Mapping[str, Options] = {
+    "sensnorm": STANDARD,
+    "sensnorm-ce": CROSS_ENTROPY,
+    "sensnorm-authors": AUTHORS,
+}

@@ -1,6 +1,8 @@
 """Accuracy under single-step attacks, and whether they are noticed."""
 
 from collections import Counter, defaultdict
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,43 +10,81 @@ from torch import Tensor
 from bench import metrics
 from bench.attacks import ATTACKS
 from bench.attacks.fgsm import Loss, input_gradients
-from bench.detection import DETECTION
-from bench.inference import Case, Evidence, Findings, batches, gather
+from bench.detection import compared, detection_scores
+from bench.inference import Case, Evidence, Exhibit, Findings, batches, gather
 from bench.records import Score
 
 AttackAtEpsilon = tuple[str, float]
 
 
-def adversarial(case: Case) -> Findings:
-    """Accuracy, MSP detection and the share of zero gradients of every attack.
+class Attacked(NamedTuple):
+    """The test images under every attack of the protocol.
 
-    All test images are attacked, also misclassified ones. One forward pass and one gradient a
-    loss serve all attacks of a batch.
+    Args:
+        answers: (attack, epsilon) -> evidence.
+        first: (N, C, H, W) float32 on the CPU, the images under the first of them.
+        zero_gradients: attack -> images whose gradient is zero.
+    """
+
+    answers: dict[AttackAtEpsilon, Evidence]
+    first: Tensor
+    zero_gradients: Counter[str]
+
+
+def adversarial(case: Case) -> Findings:
+    """Accuracy, detection and the share of zero gradients of every attack.
+
+    All test images are attacked, also misclassified ones. The first attack is looked for by all
+    detectors, the others by MSP.
     """
     labels = torch.tensor(case.suite.test.labels)
+    found = _attacked(case, labels)
+    scores = []
+    for key, evidence in found.answers.items():
+        attack, epsilon = key
+        about = Score.about("adversarial", case.suite.test.name, attack=attack, epsilon=epsilon)
+        scores += _accuracy(about, evidence, labels, found.zero_gradients[attack] / len(labels))
+        if key == case.protocol.attacks[0]:
+            scores += detection_scores(case, about, _exhibit(case, evidence, found.first))
+        else:
+            single = replace(about, detector="msp", batch_size=1)
+            scores += compared(single, -case.clean.msp, -evidence.msp)
+    outcomes = {f"{name}@{eps:.4f}": kept.outcome for (name, eps), kept in found.answers.items()}
+    return Findings(scores, outcomes)
+
+
+def _attacked(case: Case, labels: Tensor) -> Attacked:
+    """One forward pass and one gradient a loss serve all attacks of a batch."""
     answers: dict[AttackAtEpsilon, list[Evidence]] = defaultdict(list)
     zero_gradients: Counter[str] = Counter()
+    first = []
     targets = labels.split(case.protocol.batch_size)
     stream = batches(case.suite.test.images, case.protocol.batch_size, case.device)
     for done, (images, truth) in enumerate(zip(stream, targets, strict=True), start=1):
         gradients = _gradients(case, images, truth.to(case.device))
-        for attack in {attack for attack, _ in case.protocol.attacks}:
-            still = gradients[ATTACKS[attack].loss].flatten(1) == 0
-            zero_gradients[attack] += int(still.all(1).sum())
-        for attack, epsilon in case.protocol.attacks:
-            attacked = ATTACKS[attack].step(images, gradients[ATTACKS[attack].loss], epsilon)
-            name = f"{case.suite.test.name} under {attack}"
-            answers[attack, epsilon].append(gather(case.submission.model, [attacked], name))
+        for name in {name for name, _ in case.protocol.attacks}:
+            still = gradients[ATTACKS[name].loss].flatten(1) == 0
+            zero_gradients[name] += int(still.all(1).sum())
+        for key in case.protocol.attacks:
+            attack = ATTACKS[key[0]]
+            moved = attack.step(images, gradients[attack.loss], key[1])
+            name = f"{case.suite.test.name} under {key[0]}"
+            answers[key].append(gather(case.submission.model, [moved], name))
+            if key == case.protocol.attacks[0]:
+                first.append(moved.cpu())
         case.progress("adversarial", done, len(targets))
-
     joined = {key: Evidence.joined(parts) for key, parts in answers.items()}
-    scores = [
-        score
-        for key, evidence in joined.items()
-        for score in _scores(case, key, evidence, zero_gradients[key[0]] / len(labels))
-    ]
-    outcomes = {f"{attack}@{eps:.4f}": found.outcome for (attack, eps), found in joined.items()}
-    return Findings(scores, outcomes)
+    return Attacked(joined, torch.cat(first), zero_gradients)
+
+
+def _exhibit(case: Case, evidence: Evidence, images: Tensor) -> Exhibit:
+    return Exhibit(
+        f"{case.suite.test.name} under {case.protocol.attacks[0][0]}",
+        evidence,
+        lambda size: (part.to(case.device) for part in images.split(size)),
+        case.protocol.gradient_groups,
+        case.progress,
+    )
 
 
 def _gradients(case: Case, images: Tensor, labels: Tensor) -> dict[Loss, Tensor]:
@@ -55,30 +95,11 @@ def _gradients(case: Case, images: Tensor, labels: Tensor) -> dict[Loss, Tensor]
     return dict(zip(losses, input_gradients(network, images, labels, losses), strict=True))
 
 
-def _scores(
-    case: Case, key: AttackAtEpsilon, evidence: Evidence, zero_gradient_share: float
+def _accuracy(
+    about: Score, evidence: Evidence, labels: Tensor, zero_gradient_share: float
 ) -> list[Score]:
-    labels = torch.tensor(case.suite.test.labels)
-    accuracy = metrics.accuracy(evidence.log_probabilities, labels)
-    n = len(labels)
-    values: dict[str, tuple[float, int, float | None]] = {
-        "accuracy": (accuracy, n, metrics.binomial_stderr(accuracy, n)),
-        "zero_gradient_share": (zero_gradient_share, n, None),
-    }
-    for metric, measure in DETECTION.items():
-        values[metric] = (measure(-case.clean.msp, -evidence.msp), 2 * n, None)
+    accuracy, n = metrics.accuracy(evidence.log_probabilities, labels), len(labels)
     return [
-        Score(
-            task="adversarial",
-            set=case.suite.test.name,
-            attack=key[0],
-            epsilon=key[1],
-            detector="msp" if metric in DETECTION else None,
-            batch_size=1 if metric in DETECTION else None,
-            metric=metric,
-            value=value,
-            n=count,
-            stderr=stderr,
-        )
-        for metric, (value, count, stderr) in values.items()
+        about.measured("accuracy", accuracy, n, metrics.binomial_stderr(accuracy, n)),
+        about.measured("zero_gradient_share", zero_gradient_share, n),
     ]

@@ -4,10 +4,12 @@ from dataclasses import replace
 from itertools import product
 
 import torch
+from torch import Tensor
 
 from bench import metrics
 from bench.data import shift_conditions, shifted
-from bench.inference import Case, Findings, look_at
+from bench.detection import AREA, compared, detection_scores, missing_scores
+from bench.inference import Case, Evidence, Findings, exhibit, look_at
 from bench.records import Score
 from bench.store import Outcome
 
@@ -15,51 +17,51 @@ Condition = tuple[str, int]
 
 
 def shift(case: Case) -> Findings:
-    """Accuracy and MSP AUROC of every corruption at every severity.
+    """Accuracy and AUROC of every corruption at every severity.
 
-    Means over corruptions are views, computed where they are read.
+    MSP looks for all of them, the other detectors for the worst severity. Means over corruptions
+    are views, computed where they are read.
     """
-    conditions = list(product(case.protocol.corruptions, case.protocol.severities))
-    measured = shift_conditions(case.suite)
+    protocol, possible = case.protocol, shift_conditions(case.suite)
+    conditions = list(product(protocol.corruptions, protocol.severities))
+    measured = [condition for condition in conditions if condition in possible]
     labels = torch.tensor(case.suite.test.labels)
-    accuracies: dict[Condition, float] = {}
-    outcomes: dict[Condition, Outcome] = {}
-    for done, condition in enumerate(measured, start=1):
-        images = shifted(case.suite, *condition, seed=case.protocol.shift_seed)
-        evidence = look_at(case.submission.model, images, case.protocol, case.device)
-        accuracies[condition] = metrics.accuracy(evidence.log_probabilities, labels)
-        outcomes[condition] = evidence.outcome
-        case.progress("shift", done, len(measured))
+    share = -(-protocol.gradient_groups // len(protocol.corruptions))
+    scores: list[Score] = []
+    outcomes: dict[str, Outcome] = {}
+    for corruption, severity in conditions:
+        about = Score.about(
+            "shift", case.suite.shift_name, corruption=corruption, severity=severity
+        )
+        if (corruption, severity) not in measured:
+            scores += _inapplicable(case, about)
+            continue
+        images = shifted(case.suite, corruption, severity, seed=protocol.shift_seed)
+        evidence = look_at(case.submission.model, images, protocol, case.device)
+        scores.append(_accuracy(about, evidence, labels))
+        if severity == max(protocol.severities):
+            shown = exhibit(evidence, images, protocol, case.device, case.progress)
+            scores += detection_scores(case, about, replace(shown, most=share), AREA)
+        else:
+            scores += compared(_single(about), -case.clean.msp, -evidence.msp, AREA)
+        outcomes[f"{corruption}/{severity}"] = evidence.outcome
+        case.progress("shift", len(outcomes), len(measured))
+    return Findings(scores, outcomes)
 
-    noticed = torch.stack([-torch.from_numpy(outcome.msp) for outcome in outcomes.values()])
-    areas = dict(zip(outcomes, metrics.auroc_rows(-case.clean.msp, noticed).tolist(), strict=True))
-    scores = [
-        score
-        for condition in conditions
-        for score in _scores(case, condition, accuracies.get(condition), areas.get(condition))
-    ]
-    return Findings(scores, {f"{name}/{level}": o for (name, level), o in outcomes.items()})
+
+def _single(about: Score) -> Score:
+    return replace(about, detector="msp", batch_size=1)
 
 
-def _scores(
-    case: Case, condition: Condition, accuracy: float | None, auroc: float | None
-) -> list[Score]:
-    n = len(case.suite.test.labels) if accuracy is not None else 0
-    blank = Score(
-        task="shift",
-        set=case.suite.shift_name,
-        corruption=condition[0],
-        severity=condition[1],
-        metric="accuracy",
-        value=None,
-        n=0,
-        reason="not_applicable",
-    )
-    unnoticed = replace(blank, metric="auroc", detector="msp", batch_size=1)
-    if accuracy is None or auroc is None:
-        return [blank, unnoticed]
-    stderr = metrics.binomial_stderr(accuracy, n)
-    return [
-        replace(blank, value=accuracy, n=n, stderr=stderr, reason=None),
-        replace(unnoticed, value=auroc, n=2 * n, reason=None),
-    ]
+def _accuracy(about: Score, evidence: Evidence, labels: Tensor) -> Score:
+    accuracy, n = metrics.accuracy(evidence.log_probabilities, labels), len(labels)
+    return about.measured("accuracy", accuracy, n, metrics.binomial_stderr(accuracy, n))
+
+
+def _inapplicable(case: Case, about: Score) -> list[Score]:
+    gone = replace(about, reason="not_applicable")
+    if about.severity == max(case.protocol.severities):
+        unnoticed = missing_scores(case, gone, "not_applicable", AREA)
+    else:
+        unnoticed = [_single(gone)]
+    return [replace(gone, metric="accuracy"), *unnoticed]

@@ -8,8 +8,9 @@ from bench.models import prunable
 from bench.saliency import gradients
 from bench.sensitivity import (
     AUTHORS,
-    PRESETS,
+    CROSS_ENTROPY,
     STANDARD,
+    VARIANTS,
     Options,
     sensitivity_scores,
     training_statistics,
@@ -30,7 +31,9 @@ def standardised(network, images, statistics):
 @pytest.mark.parametrize("power", [5.0, 2.0, 1.5, math.inf])
 @pytest.mark.parametrize("aggregate", ["global", "layer-mean"])
 def test_scores_are_norms_of_the_standardised_sensitivities(network, batches, aggregate, power):
-    statistics = training_statistics(network, batches, Options(aggregate=aggregate, power=power))
+    statistics = training_statistics(
+        network, batches, replace(CROSS_ENTROPY, aggregate=aggregate, power=power)
+    )
     images = [images for images, _ in batches]
     ours = sensitivity_scores(network, images, statistics)
     expected = []
@@ -45,12 +48,12 @@ def test_scores_are_norms_of_the_standardised_sensitivities(network, batches, ag
 
 
 def test_towards_infinite_power_the_score_is_the_largest_z(network, batches):
-    statistics = training_statistics(network, batches)
+    statistics = training_statistics(network, batches, CROSS_ENTROPY)
     images = [batches[0][0]]
     largest = max(float(z.abs().max()) for z in standardised(network, images[0], statistics))
     scores = [
         float(sensitivity_scores(network, images, replace(statistics, options=options)))
-        for options in (Options(power=p) for p in (2, 5, 60, math.inf))
+        for options in (replace(CROSS_ENTROPY, power=p) for p in (2, 5, 60, math.inf))
     ]
     assert scores == sorted(scores, reverse=True)
     assert scores[2] == pytest.approx(largest, rel=0.1)
@@ -101,25 +104,28 @@ def test_elastic_scores_divide_by_the_loss_of_the_batch(network, batches):
     )
 
 
-def test_the_presets_are_the_papers_text_and_the_authors_code():
-    assert PRESETS == {"standard": STANDARD, "authors": AUTHORS}
+def test_the_variants_are_the_authors_loss_the_papers_text_and_the_authors_code():
+    assert VARIANTS == {
+        "sensnorm": STANDARD,
+        "sensnorm-ce": CROSS_ENTROPY,
+        "sensnorm-authors": AUTHORS,
+    }
     assert Options() == STANDARD
-    assert (STANDARD.loss, STANDARD.aggregate, STANDARD.power) == ("ce", "global", 5)
-    assert not STANDARD.elasticity
-    assert not STANDARD.cumulative
-    assert (
-        Options(loss="neg-logit", elasticity=True, cumulative=True, aggregate="layer-mean")
-        == AUTHORS
-    )
+    assert (STANDARD.aggregate, STANDARD.power, STANDARD.cumulative) == ("global", 5, False)
+    for options in (STANDARD, AUTHORS):
+        assert (options.loss, options.elasticity) == ("neg-logit", True)
+    assert replace(STANDARD, loss="ce", elasticity=False) == CROSS_ENTROPY
+    assert replace(STANDARD, cumulative=True, aggregate="layer-mean") == AUTHORS
 
 
-def test_the_presets_score_differently(network, batches):
+def test_the_variants_score_differently(network, batches):
     images = [images for images, _ in batches]
-    standard, authors = (
+    standard, cross_entropy, authors = (
         sensitivity_scores(network, images, training_statistics(network, batches, options))
-        for options in (STANDARD, AUTHORS)
+        for options in VARIANTS.values()
     )
     assert not torch.allclose(standard, authors, rtol=0.1)
+    assert not torch.allclose(standard, cross_entropy, rtol=0.1)
 
 
 @pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])

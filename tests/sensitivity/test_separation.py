@@ -8,8 +8,7 @@ from torch.nn.functional import cross_entropy
 from bench.data.embedded import embedded_set
 from bench.metrics import auroc
 from bench.sensitivity import (
-    PRESETS,
-    Options,
+    VARIANTS,
     Views,
     sensitivity_scores,
     training_statistics,
@@ -17,7 +16,6 @@ from bench.sensitivity import (
 )
 
 BATCH = 5
-OPTIONS = {**PRESETS, "neg-logit": Options(loss="neg-logit")}
 
 
 def pixels(name):
@@ -43,11 +41,11 @@ def trained() -> nn.Module:
     return network.eval()
 
 
-@pytest.fixture(scope="module", params=OPTIONS)
+@pytest.fixture(scope="module", params=VARIANTS)
 def statistics(request, trained):
     images, labels = pixels("digits-train")
     batches = zip(images.split(100), labels.split(100), strict=True)
-    return training_statistics(trained, batches, OPTIONS[request.param])
+    return training_statistics(trained, batches, VARIANTS[request.param])
 
 
 def test_patches_stand_out_from_digits(trained, statistics):

@@ -1,0 +1,43 @@
+"""SensNorm (Ayle et al., 2022, section 6), see `bench.sensitivity`."""
+
+import torch
+from torch import Tensor
+
+from bench.detectors.known import Known
+from bench.inference import Detector, Exhibit
+from bench.sensitivity import Options, Views, cached_statistics, sensitivity_scores, with_views
+from bench.setting import TrainingSet
+
+VIEWED = 2  # largest batch of which every image is looked at in eleven views
+
+
+def sensnorm(known: Known, options: Options) -> Detector:
+    """How unusual the weights' sensitivity to a group is, beside that to training batches.
+
+    Args:
+        known: Its training images give the statistics.
+        options: An entry of `bench.sensitivity.VARIANTS`.
+
+    Raises:
+        BenchError: E-NO-DATA without training images, E-TOO-FEW-IMAGES if they are less than two
+            batches, E-BAD-OUTPUT if a sensitivity is not finite.
+    """
+    sample, size = known.sample, known.batch_size
+    statistics = cached_statistics(
+        known.model,
+        lambda: TrainingSet.on(known.device, sample, augment=known.augment).batches(
+            size, torch.Generator().manual_seed(0)
+        ),
+        options,
+        fingerprint=sample.fingerprint,
+        batch_size=size,
+        recipe=f"augment {known.augment}",
+    )
+    views = Views(mean=known.model.mean)
+
+    def score(exhibit: Exhibit, batch_size: int) -> Tensor:
+        groups = exhibit.groups(batch_size)
+        seen = with_views(groups, views) if batch_size <= VIEWED else groups
+        return sensitivity_scores(known.model, seen, statistics)
+
+    return score
