@@ -126,7 +126,6 @@ def _scorer(known: Known, watch: Watch, progress: Progress) -> Scorer:
     def score(images: np.ndarray) -> Tensor:
         evidence = gather(known.model, batches(images, PASS, known.device), "the images")
         shown = Exhibit(
-            watch.detector,
             evidence,
             lambda size: batches(images, size, known.device),
             progress=progress,

@@ -69,15 +69,13 @@ class Exhibit:
     """N images that detectors judge, in groups of consecutive ones.
 
     Args:
-        name: Of the set.
         evidence: The model's answers to them.
         batches: The images themselves: batch size -> consecutive batches, (B, C, H, W) float32 as
             the model takes them, on its device; the last may be smaller.
         most: Groups that a detector by gradients looks at; None for all.
-        progress: Called with (name, done, total) as it goes on.
+        progress: Called with (what, done, total) as such a detector goes on.
     """
 
-    name: str
     evidence: Evidence
     batches: Callable[[int], Iterator[Tensor]]
     most: int | None = None
@@ -88,9 +86,8 @@ class Exhibit:
         total = -(-len(self.evidence.logits) // batch_size)
         total = min(total, self.most or total)
         for done, group in enumerate(islice(self.batches(batch_size), total)):
-            self.progress(self.name, done, total)
+            self.progress("groups of images", done, total)
             yield group
-        self.progress(self.name, total, total)
 
 
 Detector = Callable[[Exhibit, int], Tensor]  # batch size -> scores of groups; higher = anomalous
@@ -253,7 +250,6 @@ def exhibit(
 ) -> Exhibit:
     """An image set, of which detectors by gradients see as much as the protocol says."""
     return Exhibit(
-        images.name,
         evidence,
         lambda size: batches(images.images, size, device),
         protocol.gradient_groups,

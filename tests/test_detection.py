@@ -121,7 +121,7 @@ ABOUT = Score.about("outliers", "set")
 def case_of(suite, prepare):
     """A case with one detector, of three clean images."""
     evidence = Evidence(torch.zeros(3, 2), torch.zeros(3, 2))
-    clean = Exhibit("clean", evidence, lambda size: iter(()))
+    clean = Exhibit(evidence, lambda size: iter(()))
     protocol = replace(PROTOCOL, detectors=(("outliers", ("msp",)),), detector_batch_sizes=(1,))
     watchers = {"msp": Watcher(prepare, clean)}
     case = Case(None, suite, protocol, torch.device("cpu"), evidence, watchers, lambda *_: None)
@@ -164,9 +164,10 @@ def test_clean_images_are_scored_once_and_a_detector_is_fitted_once(suite):
 
     def prepare():
         calls.append("prepared")
-        return lambda exhibit, size: calls.append(exhibit.name) or torch.arange(3.0)
+        return lambda exhibit, size: calls.append(exhibit) or torch.arange(3.0)
 
     case, clean = case_of(suite, prepare)
+    strange = replace(clean)
     for _ in range(2):
-        detection_scores(case, ABOUT, replace(clean, name="strange"))
-    assert calls == ["prepared", "clean", "strange", "strange"]
+        detection_scores(case, ABOUT, strange)
+    assert calls == ["prepared", clean, strange, strange]

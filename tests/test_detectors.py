@@ -61,7 +61,7 @@ def known(tmp_path_factory):
 def shown(model, images, most=None):
     """An exhibit of (N, C, H, W) float32 images."""
     evidence = gather(model, images.split(50), "images")
-    return Exhibit("images", evidence, lambda size: iter(images.split(size)), most)
+    return Exhibit(evidence, lambda size: iter(images.split(size)), most)
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,9 @@ def print_run(run: Run, *, every: bool = False) -> None:
     print(f"{where.device}, {where.threads} threads, torch {where.torch}, {run.seconds:.1f} s")
     if run.flags:
         print("flags: " + ", ".join(run.flags))
+    if run.protocol.preset == "detectors" and not every:
+        _print_board(run)
+        return
     shown = [score for score in run.scores if every or _headline(score)]
     print_rows(
         ("task", "set", "condition", "metric", "value", "±", "n"),
@@ -55,6 +58,14 @@ def print_run(run: Run, *, every: bool = False) -> None:
     if not every:
         hidden = len(run.scores) - len(shown)
         print(f"{hidden} more scores: bench show {run.run_id[:8]}", file=sys.stderr)
+
+
+def _print_board(run: Run) -> None:
+    from bench.detector_board import detector_board
+
+    title = "AUROC by detector and images judged together"
+    print_frame(detector_board(run).reset_index(), title)
+    print(f"{len(run.scores)} scores: bench show {run.run_id[:8]}", file=sys.stderr)
 
 
 def print_protocol(protocol: Protocol) -> None:

@@ -67,6 +67,8 @@ class _Lines:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
+        if not done:
+            self.started[what] = self.printed[what] = now
         began = self.started.setdefault(what, now)
         if done < total and now - self.printed.get(what, began) < LINES_EVERY:
             return

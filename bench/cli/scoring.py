@@ -21,7 +21,8 @@ Preset = Annotated[
     str,
     typer.Option(
         "--preset",
-        help="standard, or authors: the quirks of the paper's code.",
+        help="standard; authors: the quirks of the paper's code; detectors: fifteen detectors on "
+        "every anomaly.",
         autocompletion=options.completing(lambda: list(PROTOCOLS)),
     ),
 ]
@@ -31,7 +32,8 @@ Preset = Annotated[
     epilog="Examples:\n\n"
     "bench evaluate lenet5.pt --suite fashionmnist --normalize fashionmnist\n\n"
     "bench evaluate resnet18.pt --arch resnet18-relu --suite cifar10 --limit 500\n\n"
-    "bench evaluate my-submission/ --suite cifar10 --json run.json"
+    "bench evaluate my-submission/ --suite cifar10 --json run.json\n\n"
+    "bench evaluate my-submission/ --suite cifar10 --preset detectors"
 )
 def evaluate(
     model: Annotated[

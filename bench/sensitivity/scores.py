@@ -12,6 +12,7 @@ from bench.sensitivity.options import Options
 from bench.sensitivity.slopes import Slopes, slopes
 from bench.sensitivity.statistics import TINY, Statistics
 
+PART = 2**18  # weights standardised at a time, so that they stay in the cache
 LEAST = 1e-30  # smaller sums have lost digits
 
 
@@ -71,15 +72,23 @@ def _scores(
     found: Slopes, scale: Mapping[str, Tensor], shift: Mapping[str, Tensor], options: Options
 ) -> Tensor:
     """(G,) float32."""
-    layers = []
-    for name, gradients in found.gradients.items():
-        if options.elasticity:
-            by = (TINY + found.losses).float()
-            gradients = gradients / by.view(-1, *[1] * scale[name].dim())
-        standardised = torch.addcmul(shift[name], gradients, scale[name])
-        layers.append(norms(standardised.flatten(1), options.power))
+    losses = (TINY + found.losses).float() if options.elasticity else torch.ones(1)
+    by = losses.to(found.losses.device).unsqueeze(1)
+    layers = [
+        _norms_of_layer(gradients.flatten(1), by, scale[name], shift[name], options.power)
+        for name, gradients in found.gradients.items()
+    ]
     table = torch.stack(layers, 1)
     return table.mean(1) if options.aggregate == "layer-mean" else norms(table, options.power)
+
+
+def _norms_of_layer(rows: Tensor, by: Tensor, scale: Tensor, shift: Tensor, power: float) -> Tensor:
+    """(G,) norms of scale · rows / by + shift."""
+    parts = zip(
+        rows.split(PART, 1), scale.flatten().split(PART), shift.flatten().split(PART), strict=True
+    )
+    found = [norms(torch.addcmul(less, part / by, times), power) for part, times, less in parts]
+    return norms(torch.stack(found, 1), power)
 
 
 def norms(rows: Tensor, power: float) -> Tensor:

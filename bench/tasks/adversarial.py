@@ -79,7 +79,6 @@ def _attacked(case: Case, labels: Tensor) -> Attacked:
 
 def _exhibit(case: Case, evidence: Evidence, images: Tensor) -> Exhibit:
     return Exhibit(
-        f"{case.suite.test.name} under {case.protocol.attacks[0][0]}",
         evidence,
         lambda size: (part.to(case.device) for part in images.split(size)),
         case.protocol.gradient_groups,

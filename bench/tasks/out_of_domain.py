@@ -26,7 +26,6 @@ def out_of_domain(case: Case) -> Findings:
 
     evidence = gather(model.network, unscaled(case.protocol.batch_size), name)
     shown = Exhibit(
-        name,
         evidence,
         lambda size: (model.unnormalised(batch) for batch in unscaled(size)),
         case.protocol.gradient_groups,
