@@ -33,11 +33,9 @@ def detector_board(run: Run) -> pd.DataFrame:
     means = frame.groupby(keys, sort=False)["auroc"].agg(lambda part: part.mean(skipna=False))
     table = means.unstack("anomaly")[list(dict.fromkeys(frame["anomaly"]))]
     order = list(dict.fromkeys(frame["detector"]))
-    return (
-        table.dropna(axis="columns", how="all")
-        .sort_index(key=lambda level: level.map(order.index) if level.name == "detector" else level)
-        .rename_axis(columns=None)
-    )
+    return table.sort_index(
+        key=lambda level: level.map(order.index) if level.name == "detector" else level
+    ).rename_axis(columns=None)
 
 
 def _anomaly(score: Score) -> str:
