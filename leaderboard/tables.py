@@ -17,7 +17,9 @@ MEANINGS = {
     "shift_auroc": "shifted against clean by MSP, mean over all corruptions and severities",
     "ood_msp": "outlier sets against clean by MSP, mean over the sets measured",
     "ood_gradnorm": "outlier sets against clean by GradNorm, mean over the sets measured",
+    "ood_sensnorm": "outlier sets against clean by SensNorm, mean over the sets measured",
     "out_of_domain_msp": "an outlier set × 255 against clean by MSP",
+    "out_of_domain_sensnorm": "the same by SensNorm",
 }
 
 

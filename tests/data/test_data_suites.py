@@ -63,8 +63,11 @@ def test_a_limit_takes_the_first_images_of_every_set() -> None:
     assert np.array_equal(limited.outliers["patches"].images, whole.outliers["patches"].images[:50])
     assert limited.test.fingerprint != whole.test.fingerprint
     assert limited.limit == 50
+    assert limited.training
+    assert len(limited.training.labels) == 1200
     assert limited.fingerprints() == {
         "digits": limited.test.fingerprint,
+        "digits-train": limited.training.fingerprint,
         "patches": limited.outliers["patches"].fingerprint,
     }
 
