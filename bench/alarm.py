@@ -3,7 +3,7 @@
 The threshold comes from training images that the detector's own statistics have not seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,7 +103,7 @@ def calibrated(
             f"held-out training images make {groups} groups, too few to tell such a rate",
         )
     sample = drawn(training, order[count:], PROTOCOL.fit_images)
-    known = Known(model, sample, spec.augment, PROTOCOL.sensitivity_batch)
+    known = Known(model, sample, spec.augment, PROTOCOL.sensitivity_batch, PROTOCOL.viewed)
     score = _scorer(known, watch, progress)
     held_out = score(training.images[order[: groups * watch.batch_size]])
     return Alarm(watch, threshold_of(held_out, watch.false_alarms), held_out, score)
@@ -123,8 +123,14 @@ def threshold_of(scores: Tensor, false_alarms: float) -> float:
 def _scorer(known: Known, watch: Watch, progress: Progress) -> Scorer:
     judge = DETECTORS[watch.detector](known)
 
+    def reported(images: np.ndarray) -> Iterator[Tensor]:
+        for done, batch in enumerate(batches(images, PASS, known.device)):
+            progress("images", done * PASS, len(images))
+            yield batch
+        progress("images", len(images), len(images))
+
     def score(images: np.ndarray) -> Tensor:
-        evidence = gather(known.model, batches(images, PASS, known.device), "the images")
+        evidence = gather(known.model, reported(images), "the images")
         shown = Exhibit(
             evidence,
             lambda size: batches(images, size, known.device),

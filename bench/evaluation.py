@@ -73,8 +73,7 @@ def evaluate(
         submission = from_module(submission)
     data = suite.fingerprints()
     if "shift" in tasks:
-        mark = prepare_shifts(suite, seed=protocol.shift_seed, progress=progress)
-        data[suite.shift_name] = mark
+        data[suite.shift_name] = prepare_shifts(suite, seed=protocol.shift_seed, progress=progress)
 
     submission.model.to(place).eval()
     with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
@@ -88,6 +87,8 @@ def evaluate(
     scores = tuple(score for found in findings.values() for score in found.scores)
     for score in scores:
         _check_range(score)
+    if suite.training and any(_fitted(score) for score in scores):
+        data[suite.training.name] = suite.training.fingerprint
     run = Run(
         submission=submission.record,
         suite=suite.name,
@@ -121,9 +122,14 @@ def _watchers(
     if suite.training:
         order = np.random.default_rng(0).permutation(len(suite.training.labels))
         sample = drawn(suite.training, order, protocol.fit_images)
-    known = Known(model, sample, suite.spec.augment, protocol.sensitivity_batch)
+    known = Known(model, sample, suite.spec.augment, protocol.sensitivity_batch, protocol.viewed)
     names = {name for _, names in protocol.detectors for name in names}
     return {name: Watcher(partial(DETECTORS[name], known), clean) for name in names}
+
+
+def _fitted(score: Score) -> bool:
+    """Whether it is of a detector that training images were shown to."""
+    return score.detector not in (None, "msp", "gradnorm") and score.reason != "not_run"
 
 
 def _check_fit(model: nn.Module, suite: Suite, device: torch.device) -> None:

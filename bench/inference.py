@@ -88,6 +88,7 @@ class Exhibit:
         for done, group in enumerate(islice(self.batches(batch_size), total)):
             self.progress("groups of images", done, total)
             yield group
+        self.progress("groups of images", total, total)
 
 
 Detector = Callable[[Exhibit, int], Tensor]  # batch size -> scores of groups; higher = anomalous
@@ -97,7 +98,7 @@ class Watcher:
     """A detector of a model, made ready when it is first asked, and its view of the clean images.
 
     Args:
-        prepare: Makes it ready.
+        prepare: Makes it ready; asked once, also if it fails.
         clean: In-distribution images.
     """
 
@@ -106,12 +107,24 @@ class Watcher:
         self._inside: dict[int, Tensor] = {}
 
     @cached_property
-    def score(self) -> Detector:
-        """Scores of the groups of an exhibit."""
-        return self._prepare()
+    def _ready(self) -> Detector | BenchError:
+        try:
+            return self._prepare()
+        except BenchError as error:
+            return error
+
+    def score(self, exhibit: Exhibit, batch_size: int) -> Tensor:
+        """Scores of the groups of an exhibit.
+
+        Raises:
+            BenchError: Why there is no such detector of this model, or no score.
+        """
+        if isinstance(self._ready, BenchError):
+            raise self._ready
+        return self._ready(exhibit, batch_size)
 
     def inside(self, batch_size: int) -> Tensor:
-        """Scores of the groups of clean images."""
+        """Scores of the groups of clean images; errors as `score`."""
         if batch_size not in self._inside:
             self._inside[batch_size] = self.score(self._clean, batch_size)
         return self._inside[batch_size]

@@ -148,7 +148,7 @@ def auroc(id_scores: Tensor, outlier_scores: Tensor) -> float:
 
 
 def auroc_stderr(id_scores: Tensor, outlier_scores: Tensor) -> float | None:
-    """Standard error of `auroc` over the draw of both sets.
+    """Standard error of `auroc` over the draw of both sets, one independent of the other.
 
     Args:
         id_scores: (N,) float outlier scores of in-distribution images; higher = more anomalous.

@@ -117,6 +117,7 @@ class Protocol:
             a shift are shared by the corruptions.
         fit_images: Training images, drawn at random, that detectors are fitted to.
         sensitivity_batch: Of them, the images of which SensNorm takes one sensitivity.
+        viewed: Largest group of which SensNorm sees every image in eleven views.
         ece_bins: Equal-width bins of the calibration error.
         lipschitz_images: Test images of the Jacobian lower bound.
         latency_rounds: Interleaved timings of model and dense parent.
@@ -139,6 +140,7 @@ class Protocol:
     gradient_groups: int
     fit_images: int
     sensitivity_batch: int
+    viewed: int
     ece_bins: int
     lipschitz_images: int
     latency_rounds: int
@@ -214,6 +216,7 @@ PROTOCOL = Protocol(
     gradient_groups=500,
     fit_images=10_000,
     sensitivity_batch=100,
+    viewed=2,
     ece_bins=15,
     lipschitz_images=8,
     latency_rounds=7,

@@ -3,10 +3,8 @@
 `make docs` rewrites them in place; a test compares them.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args, get_origin
 
@@ -21,11 +19,12 @@ from bench.pruners.moments import MOMENTS
 from bench.pruners.options import own
 from bench.ranking import rank, relative, summary
 from bench.recipes import RECIPES
-from bench.records import Run, from_json
+from bench.records import Run
 from bench.store import open_store, save_run, score_frame
 from bench.tables import write
+from ci.detectors import detectors
+from ci.shipped import ROOT, shipped_runs
 
-ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 COLUMNS = {
     "accuracy": "accuracy",
@@ -33,15 +32,10 @@ COLUMNS = {
     "shift": "shift",
     "ood_msp": "AUROC outliers, MSP",
     "ood_gradnorm": "AUROC outliers, GradNorm",
+    "ood_sensnorm": "AUROC outliers, SensNorm",
     "brier": "Brier",
     "lip_upper_log10": "log10 Lipschitz",
 }
-
-
-def shipped_runs() -> list[Run]:
-    """The runs of `submissions/*/run.json`."""
-    records = sorted(ROOT.glob("submissions/*/run.json"))
-    return [from_json(json.loads(path.read_text(encoding="utf-8"))) for path in records]
 
 
 def results() -> str:
@@ -187,6 +181,7 @@ def errors() -> str:
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "results": results,
+    "detectors": detectors,
     "metrics": as_markdown,
     "suites": suites,
     "architectures": architectures,

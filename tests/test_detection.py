@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from torch import nn
 from torch.nn.functional import nll_loss
 
 from bench.data import Suite, load_suite, training_set
 from bench.detection import detection_scores
-from bench.detectors import drawn
+from bench.detectors import DETECTORS, Known, drawn
 from bench.errors import BenchError
 from bench.evaluation import evaluate
 from bench.inference import Case, Evidence, Exhibit, Watcher
@@ -75,27 +75,56 @@ def sensitivities(model: Normalised, images, labels):
     return torch.cat(parts).double() / (1e-8 + loss.detach().double())
 
 
-def test_sensnorm_is_the_papers_formula_on_batches_of_the_suite(every, submission, suite):
-    model = submission.model
-    training = training_set("digits")
+def test_sensnorm_is_the_papers_formula_on_batches_of_the_suite(submission, suite):
+    model, training = submission.model, training_set("digits")
     order = np.random.default_rng(0).permutation(len(training.labels))
-    data = TrainingSet.on(torch.device("cpu"), drawn(training, order, PROTOCOL.fit_images))
-    stream = data.batches(PROTOCOL.sensitivity_batch, torch.Generator().manual_seed(0))
+    sample = drawn(training, order, PROTOCOL.fit_images)
+    stream = TrainingSet.on(torch.device("cpu"), sample).batches(
+        PROTOCOL.sensitivity_batch, torch.Generator().manual_seed(0)
+    )
     table = torch.stack([sensitivities(model, *batch) for batch in stream])
     assert len(table) == 12
     mean, std = table.mean(0), table.std(0)
+    images = torch.from_numpy(suite.outliers["patches"].images).float() / 255
+    expected = []
+    for group in images.split(5):
+        a = sensitivities(model, group, model(group).argmax(1))
+        expected.append(torch.linalg.vector_norm(((a - mean) / (std + 1e-8))[std > 0], 5))
+    known = Known(model, sample, augment=False, batch_size=PROTOCOL.sensitivity_batch, viewed=2)
+    clean = Exhibit(
+        Evidence(torch.zeros(60, 10), torch.zeros(60, 1)), lambda n: iter(images.split(n))
+    )
+    ours = DETECTORS["sensnorm"](known)(clean, 5)
+    torch.testing.assert_close(ours, torch.stack(expected).float(), rtol=2e-3, atol=0)
 
-    def scores(pixels):
-        found = []
-        for images in (torch.from_numpy(pixels).float() / 255).split(5):
-            a = sensitivities(model, images, model(images).argmax(1))
-            found.append(float(torch.linalg.vector_norm(((a - mean) / (std + 1e-8))[std > 0], 5)))
-        return found
 
-    inside, outside = scores(suite.test.images), scores(suite.outliers["patches"].images)
-    expected = roc_auc_score(np.repeat([0, 1], [12, 12]), inside + outside)
-    (ours,) = rows(every, task="outliers", detector="sensnorm", batch_size=5, metric="auroc")
-    assert ours.value == pytest.approx(expected)
+class Doubtful(nn.Module):
+    """A network whose classifier is the images' mean, with a layer that it does not use."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.spare, self.used, self.answer = nn.Linear(3, 3), nn.Linear(784, 10), answer
+        for weight in self.parameters():
+            weight.data = torch.linspace(-1, 1, weight.numel()).view(weight.shape)
+
+    def forward(self, images):
+        return self.answer(self.used(images.flatten(1)))
+
+
+def sensnorm_scores(module, suite):
+    run = evaluate(module, suite, only=("outliers",)).run
+    return [s.value for s in rows(run, detector="sensnorm", metric="auroc")]
+
+
+def test_a_layer_that_is_not_used_is_left_out(suite):
+    assert None not in sensnorm_scores(Doubtful(torch.tanh), suite)
+
+
+def test_networks_of_the_same_weights_do_not_share_statistics(suite, tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    for answer in (torch.tanh, torch.sin, torch.tanh):
+        assert sensnorm_scores(Doubtful(answer), suite)
+    assert len(list((tmp_path / "sensitivity").iterdir())) == 2
 
 
 def test_a_network_behind_its_normalisation_sees_unscaled_images_as_they_are(submission):
@@ -157,6 +186,25 @@ def test_other_refusals_are_raised(suite):
 def test_scores_that_are_not_finite_have_failed(suite, odd):
     case, clean = case_of(suite, lambda: lambda exhibit, size: torch.tensor([0.0, odd, 1.0]))
     assert {s.reason for s in detection_scores(case, ABOUT, clean)} == {"failed"}
+
+
+def test_a_detector_that_cannot_be_fitted_is_tried_once(suite):
+    calls = []
+
+    def prepare():
+        calls.append("tried")
+        raise BenchError("E-BAD-OUTPUT", "for the test")
+
+    case, clean = case_of(suite, prepare)
+    for _ in range(3):
+        assert detection_scores(case, ABOUT, clean)
+    assert calls == ["tried"]
+
+
+def test_only_independent_sets_have_an_error_of_their_area(every):
+    for score in rows(every, metric="auroc", detector="msp", batch_size=1):
+        independent = score.task in ("outliers", "out-of-domain")
+        assert (score.stderr is not None) == independent
 
 
 def test_clean_images_are_scored_once_and_a_detector_is_fitted_once(suite):

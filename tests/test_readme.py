@@ -13,7 +13,8 @@ from typer.main import get_command
 from bench.cli import app
 from bench.records import from_json
 from bench.submissions.card import read_card
-from ci.readme import README, ROOT, generated, shipped_runs
+from ci.readme import README, generated
+from ci.shipped import ROOT, shipped_runs
 
 TEXT = README.read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, flags=re.DOTALL | re.MULTILINE))

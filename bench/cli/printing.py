@@ -47,7 +47,7 @@ def print_run(run: Run, *, every: bool = False) -> None:
     print(f"{where.device}, {where.threads} threads, torch {where.torch}, {run.seconds:.1f} s")
     if run.flags:
         print("flags: " + ", ".join(run.flags))
-    if run.protocol.preset == "detectors" and not every:
+    if run.protocol.preset == "detectors" and any(s.detector for s in run.scores) and not every:
         _print_board(run)
         return
     shown = [score for score in run.scores if every or _headline(score)]
@@ -65,7 +65,7 @@ def _print_board(run: Run) -> None:
 
     title = "AUROC by detector and images judged together"
     print_frame(detector_board(run).reset_index(), title)
-    print(f"{len(run.scores)} scores: bench show {run.run_id[:8]}", file=sys.stderr)
+    print(f"all {len(run.scores)} scores: bench show {run.run_id[:8]}", file=sys.stderr)
 
 
 def print_protocol(protocol: Protocol) -> None:

@@ -64,13 +64,16 @@ class _Lines:
     def __init__(self) -> None:
         self.started: dict[str, float] = {}
         self.printed: dict[str, float] = {}
+        self.again: set[str] = set()  # work of which there is more than one round
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if not done:
+        if done == 0 and what in self.started:
+            self.again.add(what)
             self.started[what] = self.printed[what] = now
         began = self.started.setdefault(what, now)
-        if done < total and now - self.printed.get(what, began) < LINES_EVERY:
+        minor = done < total or what in self.again
+        if minor and now - self.printed.get(what, began) < LINES_EVERY:
             return
         self.printed[what] = now
         left = (now - began) / max(done, 1) * (total - done)

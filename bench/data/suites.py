@@ -76,10 +76,10 @@ class Suite:
     Args:
         name: Key of `SUITES`.
         spec: Its entry.
-        limit: Images taken of every set, or None for all.
+        limit: Images taken of every set but the training set, or None for all.
         test: The test set.
-        training: The whole training set, for detectors that are fitted to it; None if it is
-            missing.
+        training: The training set, whatever the limit, for detectors that are fitted to it; None
+            if it is missing.
         outliers: Name → outlier set. A set that is here only as another split stands under that
             split's name: `svhn-train`.
         missing: Name → why an outlier set of the table is not among them.
@@ -104,9 +104,8 @@ class Suite:
         return f"{self.name}-c" if self.official_shifts else f"{self.name}-c*"
 
     def fingerprints(self) -> dict[str, str]:
-        """Set → fingerprint, for test, training and outlier sets; for shifts see `shifts`."""
-        sets = [self.test, *([self.training] if self.training else []), *self.outliers.values()]
-        return {images.name: images.fingerprint for images in sets}
+        """Set → fingerprint, for the test set and the outlier sets; for shifts see `shifts`."""
+        return {images.name: images.fingerprint for images in (self.test, *self.outliers.values())}
 
 
 def load_suite(
@@ -121,8 +120,8 @@ def load_suite(
 
     Args:
         name: Key of `SUITES`.
-        limit: Take the first so many images of every set; an outlier set that is smaller as a
-            whole is used whole.
+        limit: Take the first so many images of every set but the training set; an outlier set
+            that is smaller as a whole is used whole.
         root: Data root; None means `$BENCH_DATA`, else the user's cache folder.
         native_size: Outlier images keep their published size (Omniglot: 105×105).
         progress: Called with (what, done, total) while images are decoded.
@@ -237,9 +236,10 @@ def suite_spec(name: str) -> SuiteSpec:
 
 
 def _training(name: str, root: Path, progress: Progress) -> ImageSet | None:
-    if name in SETS and find(name, "train", root) is None:
+    source = find(name, "train", root) if name in SETS else None
+    if name in SETS and source is None:
         return None
-    return _labelled(name, "train", root, None, progress)
+    return _labelled(name, "train", root, source.prefix if source else None, progress)
 
 
 def _labelled(name: str, split: str, root: Path, limit: int | None, progress: Progress) -> ImageSet:

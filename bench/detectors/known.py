@@ -25,12 +25,14 @@ class Known:
         training: A sample of the training set, or None if that is not on this machine.
         augment: Whether a training image shifted and mirrored is of the same class.
         batch_size: Training images of which SensNorm takes one sensitivity.
+        viewed: Largest group of which SensNorm sees every image in eleven views.
     """
 
     model: Normalised
     training: ImageSet | None
     augment: bool
     batch_size: int
+    viewed: int
 
     @property
     def device(self) -> torch.device:

@@ -18,6 +18,7 @@ from bench.detectors.known import PASS, Known
 from bench.errors import BenchError
 from bench.inference import Detector, Evidence, Exhibit, group_means
 
+ODIN_STEP, ODIN_TEMPERATURE = 0.0014, 1000.0  # of the images in [0, 1]; of the softmax
 Judge = Callable[[Evidence], Tensor]  # (N,) scores
 
 
@@ -40,7 +41,7 @@ def by_images(make: Callable[[Known], Judge]) -> Callable[[Known], Detector]:
     """A detector whose score of a group is the mean of those of its images."""
 
     def prepare(known: Known) -> Detector:
-        judge = lru_cache(maxsize=1)(make(known))  # asked for one exhibit at every batch size
+        judge = lru_cache(maxsize=2)(make(known))  # clean and anomalous, at every batch size
         return lambda exhibit, batch_size: group_means(judge(exhibit.evidence).float(), batch_size)
 
     return prepare
@@ -48,7 +49,7 @@ def by_images(make: Callable[[Known], Judge]) -> Callable[[Known], Detector]:
 
 def odin(known: Known) -> Detector:
     """ODIN, which needs the gradient of the images and thus the model itself."""
-    detector = _detector("ODIN", known.model)
+    detector = _detector("ODIN", known.model, None, ODIN_STEP, ODIN_TEMPERATURE)
 
     def score(exhibit: Exhibit, batch_size: int) -> Tensor:
         groups, scores = exhibit.groups(batch_size), []

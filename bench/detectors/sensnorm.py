@@ -1,14 +1,16 @@
 """SensNorm (Ayle et al., 2022, section 6), see `bench.sensitivity`."""
 
+import hashlib
+
 import torch
 from torch import Tensor
 
 from bench.detectors.known import Known
-from bench.inference import Detector, Exhibit
+from bench.inference import Detector, Exhibit, batches
 from bench.sensitivity import Options, Views, cached_statistics, sensitivity_scores, with_views
 from bench.setting import TrainingSet
 
-VIEWED = 2  # largest batch of which every image is looked at in eleven views
+PROBE = 4  # images whose answers tell networks of the same weights apart
 
 
 def sensnorm(known: Known, options: Options) -> Detector:
@@ -31,13 +33,19 @@ def sensnorm(known: Known, options: Options) -> Detector:
         options,
         fingerprint=sample.fingerprint,
         batch_size=size,
-        recipe=f"augment {known.augment}",
+        recipe=f"augment {known.augment}, answers {_answers(known)}",
     )
     views = Views(mean=known.model.mean)
 
     def score(exhibit: Exhibit, batch_size: int) -> Tensor:
         groups = exhibit.groups(batch_size)
-        seen = with_views(groups, views) if batch_size <= VIEWED else groups
+        seen = with_views(groups, views) if batch_size <= known.viewed else groups
         return sensitivity_scores(known.model, seen, statistics)
 
     return score
+
+
+@torch.inference_mode()
+def _answers(known: Known) -> str:
+    (images,) = batches(known.sample.images[:PROBE], PROBE, known.device)
+    return hashlib.sha256(known.model(images).float().cpu().numpy().tobytes()).hexdigest()

@@ -16,6 +16,7 @@ from bench.models import prunable
 
 SMALL = 2 * 2**20  # bytes of a batch's unfolded inputs up to which passes are shared; measured
 BUDGET = 16 * 2**20  # bytes of the unfolded inputs of all batches that share a pass; measured
+GRADIENTS = 32 * 2**20  # bytes of all their gradients, which are there at once
 Layer = nn.Conv2d | nn.Linear
 Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
 
@@ -98,7 +99,10 @@ def batches_of_a_pass(network: nn.Module, images: Tensor) -> int:
         layer.weight[0].numel() * tape.outputs[name][0, 0].numel() for name, layer in found.items()
     )
     taken = len(images) * unfolded * images.element_size()
-    return BUDGET // taken if taken <= SMALL else 1
+    if taken > SMALL:
+        return 1
+    gradients = sum(layer.weight.numel() * layer.weight.element_size() for layer in found.values())
+    return max(1, min(BUDGET // taken, GRADIENTS // gradients))
 
 
 def _is_plain(layer: Layer, output: Tensor) -> bool:

@@ -73,7 +73,7 @@ def _scores(
 ) -> Tensor:
     """(G,) float32."""
     losses = (TINY + found.losses).float() if options.elasticity else torch.ones(1)
-    by = losses.to(found.losses.device).unsqueeze(1)
+    by = losses.to(next(iter(scale.values())).device).unsqueeze(1)
     layers = [
         _norms_of_layer(gradients.flatten(1), by, scale[name], shift[name], options.power)
         for name, gradients in found.gradients.items()

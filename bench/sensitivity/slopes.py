@@ -19,7 +19,7 @@ class Slopes(NamedTuple):
     """What G batches of one size say about the weights, each by itself.
 
     Args:
-        losses: (G,) float64, means over the images of a batch.
+        losses: (G,) float64 on the CPU, means over the images of a batch.
         gradients: {name of a prunable weight: (G, *its shape)}, in the order of `prunable`.
     """
 
@@ -66,9 +66,10 @@ def alone(network: nn.Module, batch: Batch, loss: Loss) -> Slopes:
     """The slopes of one batch by a backward pass of its own."""
     weights = prunable(network)
     images, labels = batch
-    logits = network(images).double()
-    value = LOSSES[loss](logits, logits.argmax(1) if labels is None else labels) / len(images)
-    found = torch.autograd.grad(value, list(weights.values()))
+    logits = network(images).cpu().double()  # there is no float64 on mps
+    chosen = logits.argmax(1) if labels is None else labels.cpu()
+    value = LOSSES[loss](logits, chosen) / len(images)
+    found = torch.autograd.grad(value, list(weights.values()), materialize_grads=True)
     gradients = {name: slope.unsqueeze(0) for name, slope in zip(weights, found, strict=True)}
     return Slopes(value.detach().unsqueeze(0), gradients)
 
@@ -77,8 +78,8 @@ def together(network: nn.Module, block: list[Batch], loss: Loss) -> Slopes:
     """The slopes of batches of one size, labels given for all or for none, by one pass."""
     size, layers = len(block[0][0]), one_pass.layers(network)
     with one_pass.Tape(layers) as tape:
-        logits = network(torch.cat([images for images, _ in block])).double()
-    given = [labels for _, labels in block if labels is not None]
+        logits = network(torch.cat([images for images, _ in block])).cpu().double()
+    given = [labels.cpu() for _, labels in block if labels is not None]
     chosen = torch.cat(given) if given else logits.argmax(1)
     found = torch.autograd.grad(
         LOSSES[loss](logits, chosen) / size, [tape.outputs[name] for name in layers]

@@ -89,7 +89,7 @@ def training_statistics(
 
 def sensitivity(weights: Mapping[str, Tensor], slope: Slope, options: Options) -> dict[str, Tensor]:
     """Every prunable weight times ∂L/∂w, signed: negative where growing would lower the loss."""
-    by = (TINY + slope.loss).float() if options.elasticity else 1.0
+    by = float(TINY + slope.loss) if options.elasticity else 1.0
     return {name: weight * slope.gradients[name] / by for name, weight in weights.items()}
 
 

@@ -67,7 +67,6 @@ def test_a_limit_takes_the_first_images_of_every_set() -> None:
     assert len(limited.training.labels) == 1200
     assert limited.fingerprints() == {
         "digits": limited.test.fingerprint,
-        "digits-train": limited.training.fingerprint,
         "patches": limited.outliers["patches"].fingerprint,
     }
 

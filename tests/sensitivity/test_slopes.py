@@ -90,6 +90,8 @@ def test_small_batches_share_passes_and_large_ones_do_not():
     assert one_pass.batches_of_a_pass(lenet5.eval(), torch.zeros(11, 1, 28, 28)) == 10
     assert one_pass.batches_of_a_pass(lenet5, torch.zeros(100, 1, 28, 28)) == 1
     assert one_pass.batches_of_a_pass(resnet18.eval(), torch.zeros(1, 3, 32, 32)) == 1
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(784, 1000), nn.Linear(1000, 1000))  # 7.1 MB
+    assert one_pass.batches_of_a_pass(wide, torch.zeros(5, 1, 28, 28)) == 4
 
 
 class Twice(nn.Module):
