@@ -5,30 +5,115 @@ Not here: faults of the program, which stay ordinary exceptions with a traceback
 
 from collections.abc import Mapping
 
-ERRORS: Mapping[str, str] = {
-    "E-NO-SUCH-FILE": "The path does not exist or cannot be read.",
-    "E-UNKNOWN-FORMAT": "The file is none of the kinds that can be a submission.",
-    "E-PICKLED-MODULE": "The file holds a pickled module; reading it would run code.",
-    "E-TORCHSCRIPT": "The file is a TorchScript archive; loading it would run a program.",
-    "E-EXPORTED-PROGRAM": "The file is a `.pt2` program; loading it would run pickles.",
-    "E-LEGACY-FORMAT": "The file was written by the old, non-zip `torch.save`.",
-    "E-BROKEN-FILE": "The file is damaged: its content cannot be read as weights.",
-    "E-NOT-A-STATE-DICT": "The file holds something other than a mapping from names to tensors.",
-    "E-BAD-TENSOR": "A tensor is of a kind, type or value that weights cannot have.",
-    "E-UNKNOWN-ARCHITECTURE": "The architecture is not in the table, or none fits the tensors.",
-    "E-WRONG-WEIGHTS": "Names or shapes of the tensors do not fit the architecture.",
-    "E-SUBMISSION-TOML": "`submission.toml` is missing, malformed or has a wrong field.",
-    "E-BAD-OUTPUT": "The model's answer is not (N, classes) finite numbers.",
-    "E-MISSING-PACKAGE": "An optional package is needed that is not installed.",
-    "E-UNKNOWN-SUITE": "The suite is not in the table.",
-    "E-NO-DATA": "An image set is not under the data root.",
-    "E-TOO-FEW-IMAGES": "More images are asked for than the files hold.",
-    "E-BROKEN-DATA": "A data file is damaged or not in the expected layout.",
-    "E-BAD-VALUE": "An option has a value that it cannot take.",
-    "E-NO-STORE": "The result store cannot be opened.",
-    "E-STORE-SCHEMA": "The store was written by another version of the program.",
-    "E-NO-SUCH-RUN": "No stored run, or more than one, has this id.",
-    "E-NOT-COMPARABLE": "The runs differ in protocol, data or limit.",
+ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
+    "E-NO-SUCH-FILE": (
+        "The path does not exist or cannot be read.",
+        "Check the path and that you may read it.",
+    ),
+    "E-NOT-A-FILE": (
+        "The path is a link, a folder, a pipe or a device, not a regular file.",
+        "Give the file itself; in a submission folder, put a copy in place of the link.",
+    ),
+    "E-TOO-LARGE": (
+        "The file, or what it describes, is larger than a submission may be.",
+        "Save the weights alone, without optimizer state; at most 1 GiB and 268 million numbers.",
+    ),
+    "E-UNKNOWN-FORMAT": (
+        "The file is none of the kinds that can be a submission.",
+        "Save with `torch.save(model.state_dict(), 'weights.pt')` or as safetensors.",
+    ),
+    "E-PICKLED-MODULE": (
+        "The file holds a pickled module; reading it would run code.",
+        "Save `model.state_dict()` in place of the model, on the machine where you trust the file.",
+    ),
+    "E-TORCHSCRIPT": (
+        "The file is a TorchScript archive; loading it would run a program.",
+        "Save the state-dict of the network that was scripted.",
+    ),
+    "E-EXPORTED-PROGRAM": (
+        "The file is a `.pt2` program; loading it would run pickles.",
+        "Save the state-dict of the network that was exported.",
+    ),
+    "E-LEGACY-FORMAT": (
+        "The file was written by the old, non-zip `torch.save`.",
+        "Load it where you trust it and save its state-dict with a torch of this decade.",
+    ),
+    "E-BROKEN-FILE": (
+        "The file is damaged: its content cannot be read as weights.",
+        "Copy or download it again; the message says where it is damaged.",
+    ),
+    "E-ODD-ARCHIVE": (
+        "The archive has something in it that `torch.save` never writes.",
+        "Save it again with `torch.save`; do not repack or edit the archive.",
+    ),
+    "E-NOT-A-STATE-DICT": (
+        "The file holds something other than a mapping from names to tensors.",
+        "Save `model.state_dict()`; wrapped as `state_dict`, `model` or `net` it is fine too.",
+    ),
+    "E-BAD-TENSOR": (
+        "A tensor is of a kind, type or value that weights cannot have.",
+        "Save plain dense tensors of finite numbers: no sparse, quantised or complex ones, no NaN.",
+    ),
+    "E-BAD-NAME": (
+        "A tensor has a name that PyTorch gives to none.",
+        "Use the names that PyTorch gives: letters, digits, `_` and `.`.",
+    ),
+    "E-UNKNOWN-ARCHITECTURE": (
+        "The architecture is not in the table, or none fits the tensors.",
+        "Give `--arch`; for a network outside the table, `--arch timm:NAME`.",
+    ),
+    "E-WRONG-WEIGHTS": (
+        "Names or shapes of the tensors do not fit the architecture.",
+        "Check `--arch`; the message names what is missing and unknown.",
+    ),
+    "E-SUBMISSION-TOML": (
+        "`submission.toml` is missing, malformed or has a wrong field.",
+        "Mend the field that the message names, or write the folder anew with `bench pack`.",
+    ),
+    "E-BAD-OUTPUT": (
+        "The model's answer is not (N, classes) finite numbers.",
+        "Check `--suite`, and the weights with `bench inspect`.",
+    ),
+    "E-MISSING-PACKAGE": (
+        "An optional package is needed that is not installed.",
+        "Install the extra that the message names.",
+    ),
+    "E-UNKNOWN-SUITE": (
+        "The suite is not in the table.",
+        "Take one that `bench data list` shows.",
+    ),
+    "E-NO-DATA": (
+        "An image set is not under the data root.",
+        "`bench data fetch`, `bench data import`, or set `--data`.",
+    ),
+    "E-TOO-FEW-IMAGES": (
+        "More images are asked for than the files hold.",
+        "Give a smaller `--limit` or a recipe of fewer images.",
+    ),
+    "E-BROKEN-DATA": (
+        "A data file is damaged or not in the expected layout.",
+        "`bench data verify` finds the file; fetch or import it again.",
+    ),
+    "E-BAD-VALUE": (
+        "An option has a value that it cannot take.",
+        "Take one of the values that the message names.",
+    ),
+    "E-NO-STORE": (
+        "The result store cannot be opened.",
+        "Check the URL at `--store` and that its folder can be written.",
+    ),
+    "E-STORE-SCHEMA": (
+        "The store was written by another version of the program.",
+        "Use the version that wrote it, or another `--store`.",
+    ),
+    "E-NO-SUCH-RUN": (
+        "No stored run, or more than one, has this id.",
+        "Take an id of `bench runs`, or more of its digits.",
+    ),
+    "E-NOT-COMPARABLE": (
+        "The runs differ in protocol, data or limit.",
+        "Score both with the same protocol, data and limit.",
+    ),
 }
 
 

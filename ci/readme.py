@@ -174,9 +174,10 @@ def _type(kind: Any) -> str:
 
 
 def errors() -> str:
-    """The stable codes and what they mean."""
-    rows = [(f"`{code}`", meaning) for code, meaning in ERRORS.items()]
-    return write(pd.DataFrame(rows, columns=("code", "meaning")), "markdown").decode().strip()
+    """The stable codes, their causes and what to do."""
+    rows = [(f"`{code}`", *explained) for code, explained in ERRORS.items()]
+    names = ("code", "cause", "cure")
+    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
 
 
 PARTS: Mapping[str, Callable[[], str]] = {

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.submissions.opened import file_content
 
 FILE = "submission.toml"
 WEIGHTS = "weights.safetensors"
+LARGEST = 2**16  # bytes of the card
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 Number = (int, float)
 
@@ -43,13 +45,13 @@ def read_card(folder: Path) -> Card:
     """The declared fields of a submission folder, by section; "" is the top.
 
     Raises:
-        BenchError: E-SUBMISSION-TOML if the file is missing or malformed, a field is unknown or
-            of a wrong type, or the slug is not `[a-z0-9._-]{1,64}`.
+        BenchError: E-SUBMISSION-TOML if the file is malformed, a field is unknown or of a wrong
+            type, or the slug is not `[a-z0-9._-]{1,64}`; others as `file_content`.
     """
     path = folder / FILE
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = tomllib.loads(file_content(path, LARGEST).decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise BenchError("E-SUBMISSION-TOML", f"{path}: not readable ({error})") from error
     card = {name: content.get(name, {}) if name else _top(content) for name in FIELDS}
     unknown = set(content) - set(FIELDS) - set(FIELDS[""])

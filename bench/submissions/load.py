@@ -75,7 +75,7 @@ def load_submission(
     path = Path(source)
     if path.is_dir():
         return _from_folder(path)
-    tensors = read_tensors(path)
+    tensors = read_tensors(path.resolve())  # the user's own link; in a folder none is followed
     name, network = fit(tensors, architecture)
     return described(_slug(path.stem), name, Normalised(network, mean, std))
 

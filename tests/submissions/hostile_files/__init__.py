@@ -1,0 +1,12 @@
+"""Files that a stranger may send, made by hand: {family: [(codes that may refuse it, bytes)]}."""
+
+from tests.submissions.hostile_files.archives import ARCHIVES
+from tests.submissions.hostile_files.pickles import PICKLES
+from tests.submissions.hostile_files.tensors import TENSORS
+
+FAMILIES = ARCHIVES | PICKLES | TENSORS
+FILES = [
+    (f"{name} {at}", codes, content)
+    for name, files in FAMILIES.items()
+    for at, (codes, content) in enumerate(files)
+]
