@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.data import Progress, Suite, load_suite, prepare_shifts, silent
+from bench.data import Progress, Suite, load_suite, prepare_shifts, silent, suite_spec
 from bench.detectors import DETECTORS, Known, check_installed, drawn
 from bench.environment import choose_device, environment
 from bench.errors import BenchError
@@ -77,7 +77,7 @@ def evaluate(
 
     submission.model.to(place).eval()
     with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
-        _check_fit(submission.model, suite, place)
+        check_fit(submission.model, suite.name, place)
         clean = look_at(submission.model, suite.test, protocol, place)
         shown = exhibit(clean, suite.test, protocol, place, progress)
         watchers = _watchers(submission.model, suite, protocol, shown)
@@ -132,23 +132,28 @@ def _fitted(score: Score) -> bool:
     return score.detector not in (None, "msp", "gradnorm") and score.reason != "not_run"
 
 
-def _check_fit(model: nn.Module, suite: Suite, device: torch.device) -> None:
-    """One image through the model: does it take the suite's images and know its classes?"""
-    expected = (1, suite.spec.classes)
+def check_fit(model: nn.Module, suite: str, device: torch.device) -> None:
+    """One image through the model: does it take the suite's images and know its classes?
+
+    Raises:
+        BenchError: E-BAD-OUTPUT if not.
+    """
+    spec = suite_spec(suite)
+    expected = (1, spec.classes)
     try:
         with torch.inference_mode():
-            answer = tuple(model(torch.zeros(1, *suite.spec.shape, device=device)).shape)
+            answer = tuple(model(torch.zeros(1, *spec.shape, device=device)).shape)
     except (RuntimeError, ValueError) as error:
         raise BenchError(
             "E-BAD-OUTPUT",
-            f"the model does not take images of shape {suite.spec.shape} ({error}); "
-            f"is {suite.name} the right --suite?",
+            f"the model does not take images of shape {spec.shape} ({error}); "
+            f"is {suite} the right --suite?",
         ) from error
     if answer != expected:
         raise BenchError(
             "E-BAD-OUTPUT",
             f"the model answers one image with shape {answer}, expected {expected}; "
-            f"is {suite.name} the right --suite?",
+            f"is {suite} the right --suite?",
         )
 
 

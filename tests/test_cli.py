@@ -19,6 +19,7 @@ COMMANDS = [
     "demo",
     "evaluate",
     "protocol",
+    "doctor",
     "inspect",
     "train",
     "prune",
