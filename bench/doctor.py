@@ -216,7 +216,7 @@ def gradients(patient: Patient) -> Diagnosis:
         "gradients",
         found,
         f"the answers are too large for float32: divide weight and bias of the last layer by "
-        f"{max(2, math.ceil(size / USUAL_SIZE))}; accuracy stays, and attacks are not masked any more",
+        f"{max(2, math.ceil(size / USUAL_SIZE))}; accuracy stays, and attacks are masked no more",
     )
 
 
