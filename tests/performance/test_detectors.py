@@ -1,9 +1,6 @@
 """Detectors against the passes that they cannot do without, and against plain autograd."""
 
-import statistics
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,29 +22,9 @@ from bench.sensitivity import (
     with_views,
 )
 from bench.sensitivity.slopes import together
+from tests.performance.timing import interleaved, said
 
 VIEWS = Views(mean=(0.5,))
-
-
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def interleaved(rounds: int, **works: Callable[[], object]) -> dict[str, float]:
-    """Median seconds of each work; all take turns, so that a slow moment meets all."""
-    taken: dict[str, list[float]] = {name: [] for name in works}
-    for work in works.values():
-        work()
-    for _ in range(rounds):
-        for name, work in works.items():
-            taken[name].append(seconds(work))
-    return {name: statistics.median(times) for name, times in taken.items()}
-
-
-def said(text: str) -> None:
-    sys.stdout.write(f"\n{text}\n")
 
 
 def fresh(architecture: str, channels: int) -> Normalised:

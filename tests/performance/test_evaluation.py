@@ -1,8 +1,7 @@
 """The whole evaluation against the bare forward and backward passes that it cannot do without."""
 
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from bench.evaluation import evaluate
 from bench.models import Normalised, build
 from bench.protocol import PROTOCOL
 from bench.submissions import LoadedSubmission, described
+from tests.performance.timing import seconds
 
 SIZE = PROTOCOL.batch_size
 FORWARD = replace(  # the standard protocol without SensNorm, whose passes have a test of their own
@@ -57,12 +57,6 @@ def bare_passes(model: nn.Module, suite: Suite) -> None:
 def gradient(answer: Tensor, batch: Tensor, labels: Tensor, *, keep: bool) -> None:
     loss = cross_entropy(answer, labels[: len(batch)], reduction="sum")
     torch.autograd.grad(loss, batch, retain_graph=keep)
-
-
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 @pytest.mark.data

@@ -1,10 +1,8 @@
 """Training and scoring against their bare passes, and what makes a LeNet5 cheap to train."""
 
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,30 +23,10 @@ from bench.recipes import RECIPES
 from bench.saliency import Scoring
 from bench.setting import Setting, TrainingSet
 from bench.training import Training, train_epoch
+from tests.performance.timing import interleaved, said
 
 PLAN = Plan("fashionmnist")
 RECIPE = RECIPES["paper-30"]
-
-
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def interleaved(rounds: int, **works: Callable[[], object]) -> dict[str, float]:
-    """Median seconds of each work; all take turns, so that a slow moment meets all."""
-    taken: dict[str, list[float]] = {name: [] for name in works}
-    for work in works.values():
-        work()
-    for _ in range(rounds):
-        for name, work in works.items():
-            taken[name].append(seconds(work))
-    return {name: statistics.median(times) for name, times in taken.items()}
-
-
-def said(text: str) -> None:
-    sys.stdout.write(f"\n{text}\n")
 
 
 def resnet18() -> Normalised:
