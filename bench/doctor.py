@@ -22,6 +22,7 @@ from bench.submissions import LoadedSubmission
 
 IMAGES = 256
 CLOSE = 1e-3  # between the log-probabilities of one image, asked twice; of their size, if larger
+CHANCES = 3  # times chance that an accuracy must be to mean anything
 GAIN = 0.05  # of accuracy, that another normalisation must bring to be worth a word
 USUAL_SIZE = 3  # median |answer| of a trained network
 MASKED = 0.01  # share of images without a gradient
@@ -94,8 +95,11 @@ class Patient:
 
 
 def diagnose(patient: Patient) -> list[Diagnosis]:
-    """All checks, in the order in which they are best read."""
-    return [check(patient) for check in CHECKS]
+    """All checks, in the order in which they are best read; of broken answers the first alone."""
+    first = answers_with(patient)
+    if not patient.answers.isfinite().all():
+        return [first]
+    return [first, *(check(patient) for check in CHECKS[1:])]
 
 
 def answers_with(patient: Patient) -> Diagnosis:
@@ -129,7 +133,7 @@ def normalisation(patient: Patient) -> Diagnosis:
     declared = patient.accuracy(patient.answers)
     best = max(tried, key=lambda name: (tried[name], name == patient.test.name))
     found = f"accuracy {declared:.3f} as declared, {tried[best]:.3f} with {best}"
-    if tried[best] <= declared + GAIN:
+    if tried[best] <= max(declared + GAIN, CHANCES / patient.answers.shape[1]):
         return Diagnosis("normalisation", found)
     mean, std = candidates(channels)[best]
     return Diagnosis(
@@ -212,6 +216,10 @@ def gradients(patient: Patient) -> Diagnosis:
     found = f"zero for {gone:.1%} of the images; median |answer| {size:.3g}"
     if gone <= MASKED:
         return Diagnosis("gradients", found)
+    if size <= USUAL_SIZE:
+        return Diagnosis(
+            "gradients", found, "the answers do not depend on the image: see `bench inspect`"
+        )
     return Diagnosis(
         "gradients",
         found,

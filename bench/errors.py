@@ -117,6 +117,9 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
 }
 
 
+LONGEST = 1500  # characters of a message
+
+
 class BenchError(Exception):
     """Wrong input or usage: ends a command with exit code 2 and one message.
 
@@ -128,6 +131,12 @@ class BenchError(Exception):
     def __init__(self, code: str, message: str) -> None:
         if code not in ERRORS:
             raise KeyError(code)
-        super().__init__(f"{code}: {message}")
         self.code = code
-        self.message = message
+        self.message = _printable(message)
+        super().__init__(f"{code}: {self.message}")
+
+
+def _printable(text: str) -> str:
+    """Without what could steer a terminal, and no longer than can be read."""
+    shown = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text[:LONGEST])
+    return shown if len(text) <= LONGEST else f"{shown} …"

@@ -84,8 +84,13 @@ def test_probabilities_are_told_from_logits_and_their_logarithms(sound, test_ima
 
 def test_answers_that_are_not_finite_are_told(sound, test_images):
     broken = changed(sound, after=lambda logits: logits * torch.nan)
-    patient = Patient(broken, test_images, CPU)
-    assert CHECKS[0](patient).found == "not all finite numbers"
+    (only,) = diagnose(Patient(broken, test_images, CPU))
+    assert only.found == "not all finite numbers"
+
+
+def test_a_network_that_does_not_see_its_images_is_told(sound, test_images):
+    blind = found(changed(sound, before=lambda images: images * 0), test_images)
+    assert "do not depend on the image" in blind["gradients"].fix
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,14 @@ from bench.errors import BenchError
 MOST_ENTRIES = 20_000
 KNOWN = re.compile(
     r"data\.pkl|byteorder|version|\.format_version|\.storage_alignment|\.data/serialization_id"
-    r"|data/\d{1,9}",
+    r"|data/\d{1,20}",
     re.ASCII,
 )
 LOCAL = struct.Struct("<4s5H3I2H")  # a local file header up to the name
 END = struct.Struct("<4s4H2IH")  # the end of the central directory
+RECORD = struct.Struct("<4sQ2H2I4Q")  # the same in zip64, and where it stands
+LOCATOR = struct.Struct("<4sIQI")
+DESCRIPTOR = 24  # bytes that may follow an entry: its sizes once more
 CONVERT = (
     "save the weights alone, `torch.save(model.state_dict(), 'weights.pt')`, "
     "or as safetensors, on the machine where you trust the file"
@@ -43,15 +46,21 @@ def records(path: Path, content: bytes) -> dict[str, memoryview]:
     _check_outline(path, content, entries)
     folder = entries[0].filename.partition("/")[0] + "/"
     found: dict[str, memoryview] = {}
-    end = 0
+    end = 0  # of the entry before, without its data descriptor
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         name = entry.filename.removeprefix(folder)
         if name in found or not KNOWN.fullmatch(name) or name == entry.filename:
             raise _odd(path, f"its entry {entry.filename[:80]!r} is double or none of torch.save's")
-        if entry.header_offset < end:
-            raise _odd(path, f"its entry {entry.filename[:80]!r} overlaps another")
-        found[name] = _stored(path, content, entry)
-        end = entry.header_offset + LOCAL.size + len(entry.filename.encode()) + entry.file_size
+        if not 0 <= entry.header_offset - end <= DESCRIPTOR:
+            raise _odd(path, f"its entry {entry.filename[:80]!r} does not follow the one before")
+        start = _start(path, content, entry)
+        end = start + entry.file_size
+        found[name] = memoryview(content)[start:end]
+        if len(found[name]) != entry.file_size or zlib.crc32(found[name]) != entry.CRC:
+            raise BenchError(
+                "E-BROKEN-FILE", f"{path}: its entry {name!r} is damaged: its checksum differs"
+            )
+    _check_directory(path, content, end)
     return found
 
 
@@ -70,15 +79,27 @@ def _check_kind(path: Path, names: list[str]) -> None:
 def _check_outline(path: Path, content: bytes, entries: list[zipfile.ZipInfo]) -> None:
     if len(entries) > MOST_ENTRIES:
         raise _odd(path, f"got {len(entries):,} entries, expected at most {MOST_ENTRIES:,}")
-    if min(entry.header_offset for entry in entries) != 0:
-        raise _odd(path, "bytes stand before its first entry")
     signature, *_, comment = END.unpack(content[-END.size :])
     if signature != b"PK\x05\x06" or comment:
         raise _odd(path, "bytes stand behind its directory")
 
 
-def _stored(path: Path, content: bytes, entry: zipfile.ZipInfo) -> memoryview:
-    """The bytes of an entry, whose local header says the same as the directory."""
+def _check_directory(path: Path, content: bytes, end: int) -> None:
+    """The directory follows the entries, and there is only one that a reader could find."""
+    *_, length, offset, _ = END.unpack(content[-END.size :])
+    before = len(content) - END.size
+    if content[before - LOCATOR.size : before].startswith(b"PK\x06\x07"):
+        _, _, record, _ = LOCATOR.unpack(content[before - LOCATOR.size : before])
+        before -= LOCATOR.size + RECORD.size
+        if record != before:
+            raise _odd(path, "it has two directories")
+        *_, length, offset = RECORD.unpack(content[before : before + RECORD.size])
+    if offset + length != before or not 0 <= offset - end <= DESCRIPTOR:
+        raise _odd(path, "bytes stand around its directory")
+
+
+def _start(path: Path, content: bytes, entry: zipfile.ZipInfo) -> int:
+    """Where the bytes of an entry begin, whose local header says the same as the directory."""
     place = f"its entry {entry.filename[:80]!r}"
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         raise _odd(path, f"{place} is compressed")
@@ -92,11 +113,7 @@ def _stored(path: Path, content: bytes, entry: zipfile.ZipInfo) -> memoryview:
         raise _odd(path, f"{place} has another name or kind in its own header")
     if (flags | entry.flag_bits) & 1:
         raise _odd(path, f"{place} is encrypted")
-    start += name_length + extra_length
-    stored = memoryview(content)[start : start + entry.file_size]
-    if len(stored) != entry.file_size or zlib.crc32(stored) != entry.CRC:
-        raise BenchError("E-BROKEN-FILE", f"{path}: {place} is damaged: its checksum differs")
-    return stored
+    return start + int(name_length) + int(extra_length)
 
 
 def _odd(path: Path, what: str) -> BenchError:

@@ -13,6 +13,7 @@ from bench.submissions.opened import file_content
 FILE = "submission.toml"
 WEIGHTS = "weights.safetensors"
 LARGEST = 2**16  # bytes of the card
+LARGEST_NUMBER = 2.0**63
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 Number = (int, float)
 
@@ -51,7 +52,7 @@ def read_card(folder: Path) -> Card:
     path = folder / FILE
     try:
         content = tomllib.loads(file_content(path, LARGEST).decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of UTF-8, of TOML, of a number of 5000 digits
         raise BenchError("E-SUBMISSION-TOML", f"{path}: not readable ({error})") from error
     card = {name: content.get(name, {}) if name else _top(content) for name in FIELDS}
     unknown = set(content) - set(FIELDS) - set(FIELDS[""])
@@ -92,8 +93,26 @@ def _check_section(path: Path, section: str, fields: object) -> None:
         if not isinstance(value, allowed) or isinstance(value, bool):
             kinds = " or ".join(kind.__name__ for kind in allowed)
             raise _wrong(path, name, value, f"expected {kinds}")
-        if isinstance(value, list) and not all(type(item) in Number for item in value):
-            raise _wrong(path, name, value, "expected numbers")
+        if expected := _misfit(value):
+            raise _wrong(path, name, value, expected)
+    if section == "input" and _is_no_normalisation(fields):
+        raise _wrong(path, "input", fields, "expected mean and std, as many, each std above 0")
+
+
+def _misfit(value: Any) -> str:
+    """What was expected in place of a value of the right type; "" if it is good."""
+    if isinstance(value, str):
+        return "" if value.isprintable() else "expected text that can be printed"
+    numbers = value if isinstance(value, list) else [value]
+    if not all(type(item) in Number for item in numbers):
+        return "expected numbers"
+    small = all(abs(item) <= LARGEST_NUMBER for item in numbers)
+    return "" if small else f"expected numbers of at most {LARGEST_NUMBER:g}"
+
+
+def _is_no_normalisation(fields: Mapping[str, Any]) -> bool:
+    mean, std = fields.get("mean", []), fields.get("std", [])
+    return len(mean) != len(std) or any(not spread > 0 for spread in std)
 
 
 def _known() -> list[str]:

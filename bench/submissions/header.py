@@ -20,6 +20,8 @@ SIZES: Mapping[str, int] = {
     "BF16": 2,
     "I64": 8,
     "I32": 4,
+    "I16": 2,
+    "I8": 1,
     "U8": 1,
     "BOOL": 1,
 }
@@ -39,13 +41,7 @@ def check_header(path: Path, content: bytes) -> None:
         BenchError: E-TOO-LARGE, E-BAD-NAME, E-BAD-TENSOR, or E-BROKEN-FILE for the rest.
     """
     length = int.from_bytes(content[:8], "little")
-    if length > LARGEST_HEADER:
-        raise BenchError("E-TOO-LARGE", f"{path}: a header of {length:,} bytes")
-    try:
-        header = json.loads(content[8 : 8 + length], object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise BenchError("E-BROKEN-FILE", f"{path}: its header is damaged ({error})") from error
-    header.pop("__metadata__", None)
+    header = _header(path, content, length)
     if len(header) > MOST_TENSORS:
         raise BenchError("E-TOO-LARGE", f"{path}: {len(header):,} tensors")
     spans = sorted(_span(path, name, entry) for name, entry in header.items())
@@ -63,6 +59,25 @@ def check_header(path: Path, content: bytes) -> None:
         )
 
 
+def _header(path: Path, content: bytes, length: int) -> dict[str, Any]:
+    """{name: entry}, without the metadata, which must be texts."""
+    if length > LARGEST_HEADER:
+        raise BenchError("E-TOO-LARGE", f"{path}: a header of {length:,} bytes")
+    try:
+        text = content[8 : 8 + length].decode()
+        header: dict[str, Any] = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_number
+        )
+        notes = header.pop("__metadata__", {})
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise BenchError(
+            "E-BROKEN-FILE", f"{path}: its header is damaged ({type(error).__name__})"
+        ) from error
+    if type(notes) is not dict or not all(type(note) is str for note in notes.values()):
+        raise BenchError("E-BROKEN-FILE", f"{path}: its metadata are no texts")
+    return header
+
+
 def check_name(path: Path, name: object) -> None:
     """Letters, digits, `_` and `.`, as PyTorch's names are.
 
@@ -72,12 +87,20 @@ def check_name(path: Path, name: object) -> None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise BenchError(
             "E-BAD-NAME",
-            f"{path}: tensor {str(name)[:80]!r}: expected 1 to 256 letters, digits, _ and .",
+            f"{path}: tensor {_short(name)}: expected 1 to 256 letters, digits, _ and .",
         )
+
+
+def _short(name: object) -> str:
+    return repr(name[:80]) if isinstance(name, str) else f"named by a {type(name).__name__}"
 
 
 def _numbers(entry: Mapping[str, Any]) -> int:
     return math.prod(entry["shape"])
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -95,7 +118,9 @@ def _span(path: Path, name: str, entry: Any) -> tuple[int, int]:
         whole = all(type(number) is int for number in (*shape, start, stop))
     except (TypeError, KeyError, ValueError) as error:
         raise BenchError("E-BROKEN-FILE", f"{place} is described wrongly") from error
-    if kind not in SIZES:
+    if len(entry) != len(("dtype", "shape", "data_offsets")) or type(shape) is not list:
+        raise BenchError("E-BROKEN-FILE", f"{place} is described wrongly")
+    if type(kind) is not str or kind not in SIZES:
         raise BenchError("E-BAD-TENSOR", f"{place} is {str(kind)[:20]!r}, expected {list(SIZES)}")
     if not whole or min(shape, default=1) < 1 or len(shape) > MOST_AXES:
         raise BenchError("E-BAD-TENSOR", f"{place} has a shape that weights cannot have")

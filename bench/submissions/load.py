@@ -26,6 +26,8 @@ from bench.submissions.names import fold_masks, with_aliases, without_prefix
 from bench.submissions.packages import WEIGHTS_OF
 from bench.submissions.read import read_tensors
 
+MOST_CLASSES, MOST_CHANNELS = 100_000, 64
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedSubmission:
@@ -72,10 +74,14 @@ def load_submission(
     package = str(source).partition(":")[0]
     if package in ADAPTERS and not Path(source).exists():
         return _from_package(str(source), mean, std)
-    path = Path(source)
-    if path.is_dir():
+    try:
+        path = Path(source).resolve()  # the user's own link; in a folder none is followed
+        folder = path.is_dir()
+    except (OSError, RuntimeError) as error:
+        raise BenchError("E-NO-SUCH-FILE", f"{source}: {error}") from error
+    if folder:
         return _from_folder(path)
-    tensors = read_tensors(path.resolve())  # the user's own link; in a folder none is followed
+    tensors = read_tensors(path)
     name, network = fit(tensors, architecture)
     return described(_slug(path.stem), name, Normalised(network, mean, std))
 
@@ -143,14 +149,22 @@ def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
             "E-WRONG-WEIGHTS",
             f"no weights named {layers[0]} and {layers[-1]}, as {name} has; is it another --arch?",
         )
-    network = build(
-        name,
-        classes=len(ends[1]),
-        channels=ends[0].shape[1],
-        widths=infer_widths(name, tensors) if name in ARCHITECTURES else None,
-    )
+    classes, channels = len(ends[1]), ends[0].shape[1]
+    if classes > MOST_CLASSES or channels > MOST_CHANNELS:
+        raise BenchError(
+            "E-WRONG-WEIGHTS",
+            f"got {classes} classes and {channels} channels of the images, expected at most "
+            f"{MOST_CLASSES} and {MOST_CHANNELS}",
+        )
+    widths = infer_widths(name, tensors) if name in ARCHITECTURES else None
+    if widths:  # before any memory is taken for it
+        with torch.device("meta"):
+            outline = build(name, classes=classes, channels=channels, widths=widths)
+        _check_shapes(name, outline.state_dict(), tensors)
+    network = build(name, classes=classes, channels=channels, widths=widths)
     _check_shapes(name, network.state_dict(), tensors)
-    network.load_state_dict(dict(tensors), strict=False)
+    used = {key: tensors[key] for key in _weights(tensors)}
+    network.load_state_dict(used, strict=False)
     return network.eval()
 
 

@@ -20,6 +20,8 @@ def fold_masks(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if name.endswith("_orig"):
             stem = name.removesuffix("_orig")
+            if stem in tensors:
+                raise BenchError("E-WRONG-WEIGHTS", f"{stem}: is there with a mask and without")
             mask = tensors.get(f"{stem}_mask")
             if mask is None or mask.shape != tensor.shape:
                 raise BenchError("E-WRONG-WEIGHTS", f"{name}: has no {stem}_mask of its shape")
@@ -43,8 +45,14 @@ def with_aliases(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The usual names of CIFAR ResNets in the spelling of the table.
 
     `linear` is read as `fc` and `shortcut` as `downsample`.
+
+    Raises:
+        BenchError: E-WRONG-WEIGHTS if two names become one.
     """
-    return {
+    renamed = {
         ".".join(ALIASES.get(part, part) for part in name.split(".")): tensor
         for name, tensor in tensors.items()
     }
+    if len(renamed) != len(tensors):
+        raise BenchError("E-WRONG-WEIGHTS", "two tensors have the same name but for its spelling")
+    return renamed

@@ -15,7 +15,6 @@ from bench.submissions.archive import CONVERT
 
 MOST_BYTES = 2**24
 MOST_STEPS = 1_000_000
-LONGEST_TEXT = 2**16
 STORAGES = {
     "torch FloatStorage": "float32",
     "torch DoubleStorage": "float64",
@@ -23,12 +22,26 @@ STORAGES = {
     "torch BFloat16Storage": "bfloat16",
     "torch LongStorage": "int64",
     "torch IntStorage": "int32",
+    "torch ShortStorage": "int16",
+    "torch CharStorage": "int8",
     "torch ByteStorage": "uint8",
     "torch BoolStorage": "bool",
 }
 ORDERED_DICT = "collections OrderedDict"
 TENSOR = "torch._utils _rebuild_tensor_v2"
 PARAMETER = "torch._utils _rebuild_parameter"
+TENSORS = {*STORAGES, ORDERED_DICT, TENSOR, PARAMETER}
+KINDS = ("float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "bool")
+# what checkpoints hold beside their weights; it is passed over, not made
+INERT = {
+    "builtins set",
+    "builtins complex",
+    "_codecs encode",
+    "collections Counter",
+    "torch Size",
+    "torch device",
+    *(f"torch {kind}" for kind in KINDS),
+}
 
 
 class Storage(NamedTuple):
@@ -46,6 +59,12 @@ class Outline(NamedTuple):
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
+
+
+class Ignored(NamedTuple):
+    """Something of a checkpoint that is no weight."""
+
+    text: str
 
 
 class Name(NamedTuple):
@@ -93,8 +112,8 @@ def described(path: Path, pickle: bytes) -> object:
     machine = _Machine(path)
     try:
         for step, (operation, argument, _) in enumerate(pickletools.genops(pickle)):
-            if step > MOST_STEPS or (isinstance(argument, str) and len(argument) > LONGEST_TEXT):
-                raise BenchError("E-TOO-LARGE", f"{path}: data.pkl: too many or too long entries")
+            if step > MOST_STEPS:
+                raise BenchError("E-TOO-LARGE", f"{path}: data.pkl: over {MOST_STEPS:,} steps")
             if operation.name == "STOP":
                 return machine.stack.pop()
             if operation.name not in OPERATIONS:
@@ -105,7 +124,9 @@ def described(path: Path, pickle: bytes) -> object:
     except BenchError:
         raise
     except Exception as error:
-        raise BenchError("E-BROKEN-FILE", f"{path}: data.pkl is damaged ({error})") from error
+        raise BenchError(
+            "E-BROKEN-FILE", f"{path}: data.pkl is damaged ({type(error).__name__})"
+        ) from error
     raise BenchError("E-BROKEN-FILE", f"{path}: data.pkl has no end")
 
 
@@ -129,12 +150,19 @@ def _extend(machine: _Machine, _: object) -> None:
 
 def _set_one(machine: _Machine, _: object) -> None:
     key, value = machine.taken(2)
-    _container(machine, dict)[key] = value
+    _set(machine, [key, value])
 
 
 def _set_many(machine: _Machine, _: object) -> None:
-    flat = machine.since_mark()
-    _container(machine, dict).update(zip(flat[::2], flat[1::2], strict=True))
+    _set(machine, machine.since_mark())
+
+
+def _set(machine: _Machine, flat: list[Any]) -> None:
+    """Of plain keys only: others could be too deep or too large to be compared."""
+    if not all(type(key) in (str, int) for key in flat[::2]):
+        raise ValueError("a key that is neither text nor number")
+    if not isinstance(machine.stack[-1], Ignored):
+        _container(machine, dict).update(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _container(machine: _Machine, kind: type) -> Any:
@@ -144,8 +172,11 @@ def _container(machine: _Machine, kind: type) -> Any:
 
 
 def _name(machine: _Machine, text: str) -> None:
-    if text in {*STORAGES, ORDERED_DICT, TENSOR, PARAMETER}:
+    if text in TENSORS:
         machine.push(Name(text))
+        return
+    if text in INERT:
+        machine.push(Ignored(text))
         return
     module, _, attribute = text.partition(" ")
     if module in ("torch._utils", "torch._tensor") or attribute.endswith("Storage"):
@@ -167,7 +198,10 @@ def _stored(machine: _Machine, _: object) -> None:
 
 def _call(machine: _Machine, _: object) -> None:
     called, arguments = machine.taken(2)
-    machine.push(CALLS[called.text](*arguments))
+    if isinstance(called, Ignored):
+        machine.push(called)
+    else:
+        machine.push(CALLS[called.text](*arguments))
 
 
 def _ordered_dict() -> dict[object, object]:
@@ -175,14 +209,22 @@ def _ordered_dict() -> dict[object, object]:
 
 
 def _tensor(
-    storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: object
+    storage: Storage,
+    offset: int,
+    shape: tuple[int, ...],
+    stride: tuple[int, ...],
+    _gradient: object,
+    _hooks: object,
+    metadata: object = None,
 ) -> Outline:
     if not isinstance(storage, Storage):
         raise TypeError("a tensor of no storage")
+    if metadata:  # such as that all signs are to be turned
+        raise ValueError("a tensor with metadata")
     return Outline(storage, offset, shape, stride)
 
 
-def _parameter(tensor: Outline, *_: object) -> Outline:
+def _parameter(tensor: Outline, _gradient: object, _hooks: object) -> Outline:
     if not isinstance(tensor, Outline):
         raise TypeError("a parameter of no tensor")
     return tensor
@@ -191,6 +233,9 @@ def _parameter(tensor: Outline, *_: object) -> Outline:
 def _attributes(machine: _Machine, _: object) -> None:
     """Of a state-dict: `_metadata`, which is passed over; any other could hide its content."""
     target, state = machine.taken(2)
+    if isinstance(target, Ignored):
+        machine.push(target)
+        return
     if type(target) is not dict or type(state) is not dict or set(state) != {"_metadata"}:
         raise machine.refusal("E-NOT-A-STATE-DICT", "an entry carries attributes of its own")
     machine.push(target)

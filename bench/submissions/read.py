@@ -16,12 +16,13 @@ from bench.submissions.archive import CONVERT, records
 from bench.submissions.header import (
     MOST_AXES,
     MOST_NUMBERS,
+    MOST_TENSORS,
     check_header,
     check_name,
     is_safetensors,
 )
 from bench.submissions.opened import file_content
-from bench.submissions.outline import Outline, described
+from bench.submissions.outline import Outline, Storage, described
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 
@@ -43,7 +44,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         named = _state_dict(path, records(path, content))
     elif is_safetensors(content):
         check_header(path, content)
-        named = safetensors.torch.load(content).items()
+        named = _safetensors(path, content)
     else:
         raise _refusal(path, content)
     tensors = {name: _fresh(path, name, tensor) for name, tensor in named}
@@ -52,13 +53,26 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def _safetensors(path: Path, content: bytes) -> Iterable[tuple[str, Tensor]]:
+    try:
+        return safetensors.torch.load(content).items()
+    except Exception as error:
+        raise BenchError(
+            "E-BROKEN-FILE", f"{path}: not readable as safetensors ({error})"
+        ) from error
+
+
 def _state_dict(path: Path, entries: Mapping[str, memoryview]) -> Iterable[tuple[str, Tensor]]:
     if bytes(entries.get("byteorder", b"little")) != b"little":
         raise BenchError("E-BAD-TENSOR", f"{path}: not of little-endian numbers; {CONVERT}")
     outlines = _innermost(path, described(path, bytes(entries["data.pkl"])))
-    total = 0
+    if len(outlines) > MOST_TENSORS:
+        raise BenchError("E-TOO-LARGE", f"{path}: {len(outlines):,} tensors")
+    total, stored = 0, dict[str, tuple[Storage, Tensor]]()
     for name, outline in outlines.items():
         check_name(path, name)
+        if outline is None and name.endswith("_extra_state"):
+            continue
         if not isinstance(outline, Outline):
             raise BenchError(
                 "E-NOT-A-STATE-DICT",
@@ -69,7 +83,12 @@ def _state_dict(path: Path, entries: Mapping[str, memoryview]) -> Iterable[tuple
         total += math.prod(outline.shape)
         if total > MOST_NUMBERS:
             raise BenchError("E-TOO-LARGE", f"{path}: more than {MOST_NUMBERS:,} numbers")
-        yield name, _tensor(path, outline, entries)
+        storage = outline.storage
+        kept, numbers = stored.get(storage.key) or (storage, _numbers(path, storage, entries))
+        if kept != storage:
+            raise BenchError("E-BAD-TENSOR", f"{path}: data/{storage.key} is of two kinds")
+        stored[storage.key] = kept, numbers
+        yield name, numbers.as_strided(outline.shape, outline.stride, outline.offset)
 
 
 def _innermost(path: Path, found: object) -> dict[str, object]:
@@ -94,7 +113,8 @@ def _check_outline(place: str, outline: Outline) -> None:
     if not (type(shape) is tuple is type(stride) and len(shape) == len(stride) <= MOST_AXES):
         raise BenchError("E-BAD-TENSOR", f"{place} has a shape that weights cannot have")
     numbers = (offset, storage.numbers, *shape, *stride)
-    if not all(type(number) is int and number >= 0 for number in numbers) or 0 in shape:
+    counts = all(type(number) is int and 0 <= number < 2**63 for number in numbers)
+    if not counts or 0 in shape:
         raise BenchError("E-BAD-TENSOR", f"{place} has sizes that are no counts")
     last = offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
     if last >= storage.numbers:
@@ -104,18 +124,18 @@ def _check_outline(place: str, outline: Outline) -> None:
         raise BenchError("E-BAD-TENSOR", f"{place} repeats its numbers")
 
 
-def _tensor(path: Path, outline: Outline, entries: Mapping[str, memoryview]) -> Tensor:
-    storage = outline.storage
+def _numbers(path: Path, storage: Storage, entries: Mapping[str, memoryview]) -> Tensor:
     kind = getattr(torch, storage.dtype)
-    stored = entries.get(f"data/{storage.key}", memoryview(b""))
-    if len(stored) != storage.numbers * kind.itemsize:
+    content = entries.get(f"data/{storage.key}", memoryview(b""))
+    if len(content) != storage.numbers * kind.itemsize:
         raise BenchError(
             "E-BROKEN-FILE",
-            f"{path}: data/{storage.key[:20]}: got {len(stored):,} bytes, expected "
+            f"{path}: data/{storage.key[:20]}: got {len(content):,} bytes, expected "
             f"{storage.numbers * kind.itemsize:,}",
         )
-    numbers = torch.frombuffer(bytearray(stored), dtype=torch.uint8 if kind.itemsize == 1 else kind)
-    return numbers.as_strided(outline.shape, outline.stride, outline.offset)
+    if kind == torch.bool:  # a byte that is neither 0 nor 1 is true, as torch reads it
+        return torch.frombuffer(bytearray(content), dtype=torch.uint8) != 0
+    return torch.frombuffer(bytearray(content), dtype=kind)
 
 
 def _fresh(path: Path, name: str, value: Tensor) -> Tensor:

@@ -1,21 +1,16 @@
 """No file of a stranger runs anything, hangs, or ends in anything but a code."""
 
-import io
 import os
-import random
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
-import safetensors.torch
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.errors import ERRORS, BenchError
+from bench.errors import BenchError
+from bench.models import build
 from bench.submissions import load_submission
 from bench.submissions.opened import file_content
 from bench.submissions.read import read_tensors
@@ -103,144 +98,84 @@ def test_a_link_of_the_users_own_is_followed(tmp_path):
         load_submission(tmp_path / "link.pt")
 
 
-# an independent reader agrees on every honest file
+def test_a_sign_that_is_to_be_turned_is_not_lost(tmp_path):
+    path = tmp_path / "a.pt"
+    torch.save({"a": torch.ones(2, dtype=torch.complex64).conj().imag}, path)
+    assert outcome(path) == "E-BROKEN-FILE"
 
 
-def honest() -> dict[str, object]:
-    generator = torch.Generator().manual_seed(0)
-    whole = torch.randn(6, 8, generator=generator)
-    module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
-    kinds = (torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8)
-    return {
-        "plain": {"a": whole},
-        "parameter": {"a": torch.nn.Parameter(whole)},
-        "transposed": {"a": whole.t(), "b": whole[1::2, 2:5], "c": whole[0, 0]},
-        "shared": {"a": whole, "b": whole.view(-1)},
-        "kinds": {str(kind).removeprefix("torch."): whole.mul(9).abs().to(kind) for kind in kinds},
-        "bool": {"a": whole > 0},
-        "state-dict": module.state_dict(),
-        "empty names": {"model": {"a": whole}, "epoch": 7, "best": 0.5, "notes": ["x", None, True]},
-        "optimizer": {
-            "state_dict": module.state_dict(),
-            "optimizer": torch.optim.Adam(module.parameters()).state_dict(),
-        },
-        "big number": {"net": {"a": whole}, "seed": 2**40, "minus": -5},
-        "many": {f"layer{at}.weight": whole[: at % 6 + 1] for at in range(300)},
-    }
+def test_a_byte_of_a_truth_value_is_true_or_false(tmp_path):
+    path = tmp_path / "a.pt"
+    kind = b"ctorch\nBoolStorage\n"
+    program = forge.state_dict(forge.tensor(forge.storage(kind=kind)))
+    path.write_bytes(forge.archive(forge.entries(program, bytes([0, 1, 2, 255, 4, 0]))))
+    assert read_tensors(path)["a.weight"].tolist() == [[0, 1, 1], [1, 1, 0]]
 
 
-@pytest.mark.parametrize("name", honest())
-def test_honest_files_are_read_as_torch_reads_them(name, tmp_path):
-    path = tmp_path / "model.pt"
-    torch.save(honest()[name], path)
-    loaded = torch.load(path, weights_only=True)
-    for wrapper in ("state_dict", "model", "net"):
-        loaded = loaded.get(wrapper, loaded)
-    ours = read_tensors(path)
-    assert list(ours) == list(loaded)
-    for key, tensor in loaded.items():
-        kind = torch.float32 if tensor.is_floating_point() else torch.int64
-        assert torch.equal(ours[key], tensor.detach().to(kind))
-        assert ours[key].is_contiguous()
+def test_names_of_entries_may_be_addresses_as_torch_1_6_wrote_them(tmp_path):
+    path, key = tmp_path / "a.pt", "94309384023440"
+    content = forge.entries(forge.state_dict(forge.tensor(forge.storage(key=key))))
+    content[f"data/{key}"] = content.pop("data/0")
+    path.write_bytes(forge.archive(content))
+    assert read_tensors(path)["a.weight"].shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", ["plain", "kinds", "bool", "state-dict"])
-def test_honest_safetensors_are_read_as_the_library_reads_them(name, tmp_path):
-    path, tensors = tmp_path / "a.safetensors", dict(honest()[name])
-    safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, path, {"by": "me"})
-    ours = read_tensors(path)
-    for key, tensor in safetensors.torch.load_file(path).items():
-        kind = torch.float32 if tensor.is_floating_point() else torch.int64
-        assert torch.equal(ours[key], tensor.to(kind))
+def test_many_names_of_one_storage_are_read_once(tmp_path):
+    path = tmp_path / "a.pt"
+    whole = torch.ones(2**20)
+    torch.save({f"a{at}": whole[at : at + 1] for at in range(5000)}, path)
+    started = time.monotonic()
+    assert len(read_tensors(path)) == 5000
+    assert time.monotonic() - started < SLOWEST
 
 
-# mutations
+def test_widths_that_would_not_fit_into_memory_are_refused_by_their_shapes(tmp_path):
+    path, tensors = tmp_path / "a.pt", build("lenet5").state_dict()
+    for layer in ("conv1", "conv2", "conv3"):
+        tensors[f"{layer}.weight"] = torch.zeros(20_000, 1, 1, 1)
+    torch.save(tensors, path)
+    with pytest.raises(BenchError, match="E-WRONG-WEIGHTS"):
+        load_submission(path)
+    tensors = build("lenet5").state_dict() | {"bn1.num_batches_tracked": torch.zeros(3)}
+    torch.save(tensors, path)
+    assert load_submission(path).record.architecture == "lenet5"
 
 
-def mutated(content: bytes, draw: random.Random) -> bytes:
-    """One to four small damages."""
-    for _ in range(draw.randint(1, 4)):
-        at = draw.randrange(len(content) + 1)
-        length = draw.choice((1, 1, 1, 2, 4, 16))
-        replacement = draw.choice(
-            (
-                draw.randbytes(length),
-                b"",
-                content[at : at + length] * 2,
-                b"\xff" * length,
-                b"\0" * length,
-                bytes([draw.choice(b".(NtRQqhXcbsu}]\x85\x86\x87\x88\x89")]),
-            )
-        )
-        content = content[:at] + replacement + content[at + draw.choice((0, length)) :]
-    return content
+def test_two_spellings_of_one_name_are_refused(tmp_path):
+    path, tensors = tmp_path / "a.pt", build("resnet18-relu").state_dict()
+    torch.save(tensors | {"linear.weight": tensors["fc.weight"] + 1}, path)
+    with pytest.raises(BenchError, match="the same name but for its spelling"):
+        load_submission(path, architecture="resnet18-relu")
 
 
-def small_pt(change=lambda pickled: pickled) -> bytes:
-    buffer = io.BytesIO()
-    torch.save({"a.weight": torch.ones(2, 3), "b": torch.arange(3.0)}, buffer)
-    with zipfile.ZipFile(buffer) as archive:
-        found = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
-    return forge.archive(found | {"data.pkl": change(found["data.pkl"])})
-
-
-def survivors(tmp_path: Path, contents) -> tuple[int, int]:
-    """How many were read, how many refused; each within its time."""
-    path, found = tmp_path / "model.pt", {True: 0, False: 0}
-    for content in contents:
-        path.write_bytes(content)
-        started = time.monotonic()
-        code = outcome(path)
-        assert time.monotonic() - started < SLOWEST
-        assert code in ("", *ERRORS)
-        found[code == ""] += 1
-    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
-    return found[True], found[False]
-
-
-def test_4000_damaged_archives_end_in_a_code(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    draw, whole = random.Random(0), small_pt()
-    _, refused = survivors(tmp_path, (mutated(whole, draw) for _ in range(4000)))
-    assert refused > 3500
-
-
-def test_4000_damaged_pickles_in_sound_archives_end_in_a_code(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    draw = random.Random(1)
-    damaged = (small_pt(lambda pickled: mutated(pickled, draw)) for _ in range(4000))
-    read, refused = survivors(tmp_path, damaged)
-    assert refused > 2000
-    assert read > 20
-
-
-def test_20_000_damaged_safetensors_end_in_a_code(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    draw = random.Random(2)
-    whole = safetensors.torch.save({"a.weight": torch.ones(2, 3), "b": torch.arange(3.0)})
-    read, refused = survivors(tmp_path, (mutated(whole, draw) for _ in range(20_000)))
-    assert refused > 10_000
-    assert read > 500
-
-
-@settings(max_examples=300, deadline=None)
-@given(content=st.binary(max_size=300), head=st.sampled_from([b"", b"PK\x03\x04", b"\x80\x02}"]))
-def test_any_bytes_end_in_a_code(content, head, tmp_path_factory):
-    path = tmp_path_factory.mktemp("any") / "model.pt"
-    path.write_bytes(head + content)
-    assert outcome(path) in ERRORS
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    program=st.lists(
-        st.sampled_from([*b"(NtRQh\0q\1]}aesub\x85\x86\x87\x88\x89J", 0x58]), max_size=60
-    )
+@pytest.mark.parametrize(
+    "line",
+    [
+        'pruner = "\\u001b[2J"',
+        f"sparsity = {10**400}",
+        "sparsity = nan",
+        f"sparsity = {'9' * 5000}",
+    ],
 )
-def test_any_program_of_the_known_instructions_ends_in_a_code(program, tmp_path_factory):
-    path = tmp_path_factory.mktemp("any") / "model.pt"
-    path.write_bytes(forge.pickled(b"\x80\x02" + bytes(program) + b"."))
-    assert outcome(path) in ERRORS
+def test_a_card_of_unprintable_or_endless_values_is_refused(line, tmp_path):
+    (tmp_path / "submission.toml").write_text(f'schema = 1\nslug = "a"\n[pruning]\n{line}\n')
+    with pytest.raises(BenchError, match="E-SUBMISSION-TOML") as caught:
+        load_submission(tmp_path)
+    assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("std", ["[0.0]", "[1.0, 1.0]", "[]"])
+def test_a_card_of_no_normalisation_is_refused(std, tmp_path):
+    card = f'schema = 1\nslug = "a"\n[input]\nmean = [0.5]\nstd = {std}\n'
+    (tmp_path / "submission.toml").write_text(card)
+    with pytest.raises(BenchError, match="as many, each std above 0"):
+        load_submission(tmp_path)
+
+
+def test_a_message_steers_no_terminal_and_stays_short():
+    error = BenchError("E-BAD-NAME", "\x1b]0;pwned\x07\u202e" + "x" * 10**6)
+    assert str(error).isprintable()
+    assert len(str(error)) < 2000
 
 
 def test_a_refused_file_is_not_stored(tmp_path, monkeypatch):

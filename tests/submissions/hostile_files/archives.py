@@ -25,6 +25,12 @@ def encrypted(central: bool, local: bool) -> bytes:
     return changed(content, FIRST + 8, b"\x01\x00") if central else content
 
 
+def gap(length: int) -> bytes:
+    """The directory stands so many bytes behind the entries."""
+    moved = WHOLE[:FIRST] + bytes(length) + WHOLE[FIRST:]
+    return changed(moved, len(moved) - 6, struct.pack("<I", FIRST + length))
+
+
 ARCHIVES: dict[str, list[File]] = {
     "compressed": family(
         ODD,
@@ -55,6 +61,12 @@ ARCHIVES: dict[str, list[File]] = {
     + family(f"{ODD} {BROKEN}", WHOLE + archive({"data.pkl": b"."})),
     "bytes before": family("E-UNKNOWN-FORMAT", b"\x7fELF" + WHOLE, b"#!/bin/sh\n" + WHOLE)
     + family(f"{ODD} {BROKEN}", b"PK\x03\x04" + WHOLE, b"PK\x03\x04" + bytes(60) + WHOLE),
+    "bytes between": family(
+        f"{ODD} {BROKEN}",
+        gap(100),
+        gap(25),
+        archive()[:-22] + bytes(30) + archive()[-22:],
+    ),
     "encrypted": family(
         ODD, encrypted(central=True, local=False), encrypted(central=False, local=True)
     )

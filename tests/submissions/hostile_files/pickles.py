@@ -1,6 +1,7 @@
 """Pickles that are more than a description of tensors."""
 
 import pickle
+import struct
 
 import torch
 
@@ -15,6 +16,7 @@ from tests.submissions.hostile_files.forge import (
     family,
     holding,
     number,
+    numbers,
     pickled,
     saved,
     state_dict,
@@ -33,6 +35,15 @@ def shared_bomb(depth: int) -> bytes:
     return pickled(program + b"es.")
 
 
+def shared_tuple(depth: int) -> bytes:
+    """A key whose hash takes 2^depth steps."""
+    program = b"\x80\x02})q\x00"
+    for level in range(depth):
+        twice = b"h" + bytes([level]) + b"h" + bytes([level])
+        program += twice + b"\x86q" + bytes([level + 1])
+    return program
+
+
 PICKLES: dict[str, list[File]] = {
     "code": [
         (MODULE, calling(module, name, "touch evil"))
@@ -46,14 +57,46 @@ PICKLES: dict[str, list[File]] = {
             ("numpy.testing._private.utils", "runstring"),
         )
     ],
-    "names that torch allows and nobody needs": family(
+    "names that torch allows": family(
         MODULE,
         pickled(b"\x80\x02}" + text("a") + b"cbuiltins\nbytearray\n" + number(2**29) + b"\x85Rs."),
+        calling("torch.serialization", "_get_layout", "x"),
+    )
+    + family(
+        NOT_STATE,
         calling("builtins", "set", "x"),
-        calling("builtins", "complex", "1"),
         calling("_codecs", "encode", "x"),
         calling("torch", "device", "cpu"),
         calling("torch", "Size", "cpu"),
+    ),
+    "keys": family(
+        BROKEN,
+        pickled(b"\x80\x02})" + b"\x85" * 900_000 + b"K\x01s."),
+        pickled(b"\x80\x02})" + b"\x85" * 100_000 + b"K\x01s."),
+        pickled(shared_tuple(60) + b"K\x01s."),
+        pickled(b"\x80\x02}" + storage() + b"K\x01s."),
+        pickled(b"\x80\x02}G" + struct.pack(">d", 1.5) + b"K\x01s."),
+    ),
+    "calls with other arguments": family(
+        BROKEN,
+        holding(TENSOR + b"(" + storage() + number(0) + numbers(2, 3) + numbers(3, 1) + b"tR"),
+        holding(TENSOR + b"(" + b"N" * 300_000 + b"tR"),
+        holding(
+            TENSOR
+            + b"("
+            + storage()
+            + number(0)
+            + numbers(2, 3)
+            + numbers(3, 1)
+            + b"\x89N}"
+            + text("neg")
+            + b"\x88stR"
+        ),
+    ),
+    "damage that would be told at length": family(
+        BROKEN,
+        pickled(b"\x80\x02F" + b"x" * 10**6 + b"\n."),
+        pickled(b"S'" + b"x" * 10**6 + b"\n."),
     ),
     "other kinds of tensors": family(
         BAD,
@@ -134,7 +177,6 @@ PICKLES: dict[str, list[File]] = {
     + family("E-BAD-NAME", pickled(b"\x80\x02}" + number(3) + tensor() + b"s.")),
     "long texts": family(
         "E-TOO-LARGE",
-        pickled(state_dict(tensor(), names=("a" * 70_000,))),
         pickled(b"\x80\x02" + text("x" * 2**24) + b"."),
         pickled(b"\x80\x02" + b"N" * 1_000_001 + b"."),
     ),

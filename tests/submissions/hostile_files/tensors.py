@@ -1,5 +1,6 @@
 """Tensors that lie, safetensors among them, and files that are no weights at all."""
 
+import json
 import pickle
 import struct
 
@@ -54,6 +55,16 @@ TENSORS: dict[str, list[File]] = {
         holding(tensor(shape=numbers(10**6, 10**6), stride=numbers(0, 0))),
         holding(tensor(shape=numbers(4, 3), stride=numbers(1, 1))),
         holding(tensor(shape=numbers(2**62), stride=numbers(0))),
+    ),
+    "two kinds of one storage": family(
+        BAD,
+        holding(tensor(), tensor(storage(kind=b"ctorch\nIntStorage\n"))),
+        holding(tensor(), tensor(storage(12, kind=b"ctorch\nHalfStorage\n"))),
+    ),
+    "numbers beyond": family(
+        BAD,
+        holding(tensor(shape=numbers(2, 3, 1), stride=numbers(3, 1, 2**70))),
+        holding(tensor(offset=2**80)),
     ),
     "shapes": family(
         BAD,
@@ -111,7 +122,7 @@ TENSORS: dict[str, list[File]] = {
         one(start=-24, stop=0),
     ),
     "safetensors: kinds": [
-        (BAD, one(kind=kind)) for kind in ("F8_E4M3", "C64", "f32", "", "x" * 99, "U16")
+        (BAD, one(kind=kind)) for kind in ("F8_E4M3", "C64", "f32", "", "x" * 99, "U16", [])
     ],
     "safetensors: shapes": family(
         BAD,
@@ -130,6 +141,11 @@ TENSORS: dict[str, list[File]] = {
         BROKEN,
         safetensors(b"{" + b'"a":[' * 9000),
         safetensors(b'{"a": NaN}'),
+        safetensors({"a": entry(), "__metadata__": {"a": 1}}),
+        safetensors({"a": entry(), "__metadata__": []}),
+        safetensors({"a": entry() | {"note": 1}}),
+        safetensors(json.dumps({"a": entry()}).encode("utf-16-le")),
+        safetensors(json.dumps({"a": entry(shape="")}).encode()),
         safetensors(b'{"a": "F32"}'),
         safetensors(b'{"a": {}}'),
         safetensors(b"{\xff\xfe}"),
