@@ -9,6 +9,7 @@ from pathlib import Path
 SETTINGS = {
     "server.address": "127.0.0.1",
     "server.maxUploadSize": "1",
+    "server.showEmailPrompt": "false",
     "browser.gatherUsageStats": "false",
     "client.showErrorDetails": "none",
     "client.toolbarMode": "viewer",

@@ -30,6 +30,7 @@ def test_the_page_is_served_on_this_machine_alone_and_reports_to_nobody():
         "--server.address=127.0.0.1",
         "--server.port=8502",
         "--server.headless=false",
+        "--server.showEmailPrompt=false",
         "--browser.gatherUsageStats=false",
     } <= set(command)
     assert Path(command[-3]).is_file()
