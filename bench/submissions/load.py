@@ -163,9 +163,14 @@ def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
         _check_shapes(name, outline.state_dict(), tensors)
     network = build(name, classes=classes, channels=channels, widths=widths)
     _check_shapes(name, network.state_dict(), tensors)
-    used = {key: tensors[key] for key in _weights(tensors)}
-    network.load_state_dict(used, strict=False)
+    shaped = {key: tensor for key, tensor in tensors.items() if _is_loadable(key, tensor)}
+    network.load_state_dict(shaped, strict=False)
     return network.eval()
+
+
+def _is_loadable(name: str, tensor: Tensor) -> bool:
+    """BatchNorm's counters are not checked with the rest, and none of them is needed."""
+    return tensor.dim() == 0 or not name.endswith("num_batches_tracked")
 
 
 def _check_shapes(name: str, expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:
