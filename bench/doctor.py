@@ -26,7 +26,7 @@ CHANCES = 3  # times chance that an accuracy must be to mean anything
 GAIN = 0.05  # of accuracy, that another normalisation must bring to be worth a word
 USUAL_SIZE = 3  # median |answer| of a trained network
 MASKED = 0.01  # share of images without a gradient
-SATURATED = 0.5  # share of images of confidence 1; honest networks have up to a third
+SATURATED = 0.5  # share of images of confidence 1; of a dense LeNet5 a quarter
 TINY = 1e-8  # a weight that may have been meant to be zero
 MEANT = 0.01  # share of all weights that are tiny, from which on they were
 ROUNDED = 0.005  # between the declared and the measured sparsity
@@ -96,10 +96,8 @@ class Patient:
 
 def diagnose(patient: Patient) -> list[Diagnosis]:
     """All checks, in the order in which they are best read; of broken answers the first alone."""
-    first = answers_with(patient)
-    if not patient.answers.isfinite().all():
-        return [first]
-    return [first, *(check(patient) for check in CHECKS[1:])]
+    sound = bool(patient.answers.isfinite().all())
+    return [check(patient) for check in (CHECKS if sound else CHECKS[:1])]
 
 
 def answers_with(patient: Patient) -> Diagnosis:
@@ -128,14 +126,14 @@ def normalisation(patient: Patient) -> Diagnosis:
                 Normalised(patient.model.network, *stats).to(patient.device), patient.images
             )
         )
-        for name, stats in candidates(channels).items()
+        for name, stats in candidates(channels, patient.test.name).items()
     }
     declared = patient.accuracy(patient.answers)
-    best = max(tried, key=lambda name: (tried[name], name == patient.test.name))
+    best = max(tried, key=lambda name: tried[name])
     found = f"accuracy {declared:.3f} as declared, {tried[best]:.3f} with {best}"
     if tried[best] <= max(declared + GAIN, CHANCES / patient.answers.shape[1]):
         return Diagnosis("normalisation", found)
-    mean, std = candidates(channels)[best]
+    mean, std = candidates(channels, patient.test.name)[best]
     return Diagnosis(
         "normalisation",
         found,
@@ -144,15 +142,20 @@ def normalisation(patient: Patient) -> Diagnosis:
     )
 
 
-def candidates(channels: int) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """The usual normalisations of images of so many channels: name -> mean, std."""
+def candidates(channels: int, suite: str) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """The usual normalisations of images of so many channels: name -> mean, std.
+
+    Each is there once; of suites that share one, under the name of that which is asked about.
+    """
     suites = {name: (spec.mean, spec.std) for name, spec in SUITES.items()}
     imagenet = {",".join(map(str, IMAGENET[0])) + ":" + ",".join(map(str, IMAGENET[1])): IMAGENET}
     spread = {
         name: (mean * channels, std * channels) for name, (mean, std) in USUAL.items() if mean
     }
     every = {"none": USUAL["none"], **suites, **spread, **imagenet}
-    return {name: stats for name, stats in every.items() if len(stats[0]) in (0, channels)}
+    first = sorted(every, key=lambda name: name != suite)
+    names = {every[name]: name for name in reversed(first) if len(every[name][0]) in (0, channels)}
+    return {name: stats for stats, name in names.items()}
 
 
 def classes(patient: Patient) -> Diagnosis:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from bench.data import Progress, Suite, load_suite, prepare_shifts, silent, suite_spec
-from bench.detectors import DETECTORS, Known, check_installed, drawn
+from bench.detectors import BY_EVIDENCE, DETECTORS, Known, check_installed, drawn
 from bench.environment import choose_device, environment
 from bench.errors import BenchError
 from bench.inference import Case, Exhibit, Watcher, exhibit, look_at
@@ -129,7 +129,7 @@ def _watchers(
 
 def _fitted(score: Score) -> bool:
     """Whether it is of a detector that training images were shown to."""
-    return score.detector not in (None, "msp", "gradnorm") and score.reason != "not_run"
+    return score.detector not in (None, *BY_EVIDENCE) and score.reason != "not_run"
 
 
 def check_fit(model: nn.Module, suite: str, device: torch.device) -> None:

@@ -102,3 +102,8 @@ def test_a_test_split_of_which_only_the_beginning_is_here_is_enough(data_root):
     assert len(images.labels) == len(images.images) == 1000
     assert len(first_test_images("cifar10", 30, root=data_root).labels) == 30
     assert len(first_test_images("digits", 10_000).labels) == 597
+
+
+def test_the_help_names_every_detector():
+    text = CliRunner().invoke(app, ["detect", "--help"], env={"COLUMNS": "300"}).output
+    assert all(f" {name}" in text for name in DETECTORS)

@@ -14,6 +14,7 @@ from bench.data import first_test_images
 from bench.doctor import CHECKS, IMAGES, Patient, candidates, diagnose
 from bench.models import Normalised
 from bench.submissions import LoadedSubmission, from_module, load_submission, pack
+from ci.shipped import ROOT
 
 CPU = torch.device("cpu")
 
@@ -66,9 +67,9 @@ def test_a_sound_network_has_nothing_to_mend(sound, test_images):
 def test_no_shipped_network_is_called_ill_for_what_honest_training_does(data_root):
     test = first_test_images("fashionmnist", IMAGES, root=data_root)
     for name in ("dense", "snip-0.9", "imp-0.9", "cropit-s-0.9"):
-        submission = load_submission(f"submissions/lenet5-{name}")
+        submission = load_submission(ROOT / f"submissions/lenet5-{name}")
         assert ill(found(submission, test)) == set(), name
-    decayed = found(load_submission("submissions/lenet5-random-0.9"), test)
+    decayed = found(load_submission(ROOT / "submissions/lenet5-random-0.9"), test)
     assert ill(decayed) == {"sparsity"}  # weights on no path, which weight decay shrank to 1e-40
     assert "2,946 weights" in decayed["sparsity"].found
 
@@ -108,10 +109,11 @@ def test_the_right_normalisation_is_found(sound, test_images, declared, before, 
     assert "in submission.toml: [input] mean" in wrong.fix
 
 
-def test_candidates_fit_the_channels():
-    assert set(candidates(3)) >= {"none", "cifar10", "0.5:0.5"}
-    assert all(len(mean) in (0, 3) for mean, _ in candidates(3).values())
-    assert "cifar10" not in candidates(1)
+def test_candidates_fit_the_channels_and_are_there_once():
+    colour, grey = candidates(3, "cifar10"), candidates(1, "mnist")
+    assert set(colour) >= {"none", "cifar10", "0.5:0.5"}
+    assert all(len(mean) in (0, 3) for mean, _ in colour.values())
+    assert set(grey) == {"none", "mnist", "0:0.00392157"}
 
 
 def test_classes_in_another_order_are_found_and_the_order_is_right(sound, test_images):

@@ -13,6 +13,8 @@ from bench.detectors.sensnorm import sensnorm
 from bench.inference import Detector, Evidence
 from bench.sensitivity import VARIANTS
 
+BY_EVIDENCE: Mapping[str, Callable[[Evidence, int], Tensor]] = {"msp": msp, "gradnorm": gradnorm}
+
 
 def _by_evidence(score: Callable[[Evidence, int], Tensor]) -> Callable[[Known], Detector]:
     """A detector that nothing has to be known for."""
@@ -20,10 +22,9 @@ def _by_evidence(score: Callable[[Evidence, int], Tensor]) -> Callable[[Known], 
 
 
 DETECTORS: Mapping[str, Callable[[Known], Detector]] = {
-    "msp": _by_evidence(msp),
-    "gradnorm": _by_evidence(gradnorm),
+    **{name: _by_evidence(score) for name, score in BY_EVIDENCE.items()},
     **{name: partial(sensnorm, options=options) for name, options in VARIANTS.items()},
     **WIDE,
 }
 
-__all__ = ["DETECTORS", "Detector", "Known", "check_installed", "drawn"]
+__all__ = ["BY_EVIDENCE", "DETECTORS", "Known", "check_installed", "drawn"]

@@ -118,7 +118,7 @@ def _span(path: Path, name: str, entry: Any) -> tuple[int, int]:
         whole = all(type(number) is int for number in (*shape, start, stop))
     except (TypeError, KeyError, ValueError) as error:
         raise BenchError("E-BROKEN-FILE", f"{place} is described wrongly") from error
-    if len(entry) != len(("dtype", "shape", "data_offsets")) or type(shape) is not list:
+    if set(entry) != {"dtype", "shape", "data_offsets"} or type(shape) is not list:
         raise BenchError("E-BROKEN-FILE", f"{place} is described wrongly")
     if type(kind) is not str or kind not in SIZES:
         raise BenchError("E-BAD-TENSOR", f"{place} is {str(kind)[:20]!r}, expected {list(SIZES)}")

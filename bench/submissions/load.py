@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -157,12 +158,12 @@ def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
             f"{MOST_CLASSES} and {MOST_CHANNELS}",
         )
     widths = infer_widths(name, tensors) if name in ARCHITECTURES else None
-    if widths:  # before any memory is taken for it
-        with torch.device("meta"):
-            outline = build(name, classes=classes, channels=channels, widths=widths)
-        _check_shapes(name, outline.state_dict(), tensors)
-    network = build(name, classes=classes, channels=channels, widths=widths)
+    make = partial(build, name, classes=classes, channels=channels, widths=widths)
+    with torch.device("meta" if widths else "cpu"):  # packages compute while they build
+        network = make()
     _check_shapes(name, network.state_dict(), tensors)
+    if widths:  # now that its memory is known to be that of the file
+        network = make()
     shaped = {key: tensor for key, tensor in tensors.items() if _is_loadable(key, tensor)}
     network.load_state_dict(shaped, strict=False)
     return network.eval()

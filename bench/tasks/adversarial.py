@@ -38,7 +38,7 @@ def adversarial(case: Case) -> Findings:
     detectors, the others by MSP.
     """
     labels = torch.tensor(case.suite.test.labels)
-    found = _attacked(case, labels)
+    found, inside = _attacked(case, labels), -case.clean.msp
     scores = []
     for key, evidence in found.answers.items():
         attack, epsilon = key
@@ -48,7 +48,7 @@ def adversarial(case: Case) -> Findings:
             scores += detection_scores(case, about, _exhibit(case, evidence, found.first))
         else:
             single = replace(about, detector="msp", batch_size=1)
-            scores += compared(single, -case.clean.msp, -evidence.msp)
+            scores += compared(single, inside, -evidence.msp)
     outcomes = {f"{name}@{eps:.4f}": kept.outcome for (name, eps), kept in found.answers.items()}
     return Findings(scores, outcomes)
 

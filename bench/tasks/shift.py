@@ -13,8 +13,6 @@ from bench.inference import Case, Evidence, Findings, exhibit, look_at
 from bench.records import Score
 from bench.store import Outcome
 
-Condition = tuple[str, int]
-
 
 def shift(case: Case) -> Findings:
     """Accuracy and AUROC of every corruption at every severity.
@@ -25,7 +23,7 @@ def shift(case: Case) -> Findings:
     protocol, possible = case.protocol, shift_conditions(case.suite)
     conditions = list(product(protocol.corruptions, protocol.severities))
     measured = [condition for condition in conditions if condition in possible]
-    labels = torch.tensor(case.suite.test.labels)
+    labels, inside = torch.tensor(case.suite.test.labels), -case.clean.msp
     share = -(-protocol.gradient_groups // len(protocol.corruptions))
     scores: list[Score] = []
     outcomes: dict[str, Outcome] = {}
@@ -43,7 +41,7 @@ def shift(case: Case) -> Findings:
             shown = exhibit(evidence, images, protocol, case.device, case.progress)
             scores += detection_scores(case, about, replace(shown, most=share), AREA)
         else:
-            scores += compared(_single(about), -case.clean.msp, -evidence.msp, AREA)
+            scores += compared(_single(about), inside, -evidence.msp, AREA)
         outcomes[f"{corruption}/{severity}"] = evidence.outcome
         case.progress("shift", len(outcomes), len(measured))
     return Findings(scores, outcomes)
