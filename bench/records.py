@@ -16,6 +16,8 @@ Scope = Literal["global", "local"]
 Structure = Literal["unstructured", "structured"]
 Reason = Literal["not_run", "not_applicable", "failed", "declined"]
 REASONS: tuple[Reason, ...] = ("not_run", "not_applicable", "failed", "declined")
+Trust = Literal["self-reported", "ci", "official"]
+TRUST: tuple[Trust, ...] = ("self-reported", "ci", "official")  # from least to most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +155,8 @@ class Run:
         environment: Where.
         started: UTC time, ISO 8601.
         seconds: Wall-clock time of the whole evaluation.
+        trust: Who made it: the owner, the project's CI, or a maintainer.
+        sandbox: Level of the sandbox that a submitted pruner ran in; None if none ran.
         flags: Things a reader has to know, as stable words.
         scores: The numbers.
     """
@@ -165,6 +169,8 @@ class Run:
     environment: Environment
     started: str
     seconds: float
+    trust: Trust = "self-reported"
+    sandbox: str | None = None
     flags: tuple[str, ...] = ()
     scores: tuple[Score, ...] = field(default=(), repr=False)
 
@@ -172,10 +178,7 @@ class Run:
     def run_id(self) -> str:
         """Sixteen hex digits of what was scored on what; a repeated run has the same."""
         identity = [
-            self.submission.weights_sha256,
-            self.submission.architecture,
-            [list(self.submission.mean), list(self.submission.std)],
-            self.submission.seed,
+            asdict(self.submission),
             self.suite,
             self.limit,
             self.protocol.sha256,
