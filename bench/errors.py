@@ -18,6 +18,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
         "The file, or what it describes, is larger than a submission may be.",
         "Save the weights alone, without optimizer state; at most 1 GiB and 268 million numbers.",
     ),
+    "E-READER-LIMIT": (
+        "Reading the file took more memory or time than any submission needs.",
+        "Save the weights alone, with a torch of this decade.",
+    ),
     "E-UNKNOWN-FORMAT": (
         "The file is none of the kinds that can be a submission.",
         "Save with `torch.save(model.state_dict(), 'weights.pt')` or as safetensors.",

@@ -57,7 +57,7 @@ def test_every_torch_load_stands_in_the_intake_and_says_weights_only():
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
                 given = {k.arg: ast.unparse(k.value) for k in node.keywords}
                 assert given.get("weights_only") == "True", path
-                assert "submissions" in path.parts, path
+                assert "intake" in path.parts, path
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.submissions.opened import file_content
+from bench.intake.opened import file_content
 
 FILE = "submission.toml"
 WEIGHTS = "weights.safetensors"

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError
+from bench.intake.opened import file_content
 from bench.models import build
 from bench.store import open_store, score_frame
 from bench.submissions import load_submission
-from bench.submissions.opened import file_content
 from bench.submissions.read import read_tensors
-from tests.submissions.hostile_files import FAMILIES, FILES, forge
+from tests.intake.hostile_files import FAMILIES, FILES, forge
 
 SLOWEST = 5.0  # seconds for the worst of them, on a machine that does other things too
 

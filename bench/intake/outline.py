@@ -7,11 +7,10 @@ instruction or name beyond them refuses the file.
 
 import pickletools
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.errors import BenchError
-from bench.submissions.archive import CONVERT
+from bench.intake.archive import CONVERT
 
 MOST_BYTES = 2**24
 MOST_STEPS = 1_000_000
@@ -47,7 +46,7 @@ INERT = {
 class Storage(NamedTuple):
     """Numbers in a row: the entry `data/KEY` of the archive."""
 
-    dtype: str
+    kind: str
     key: str
     numbers: int
 
@@ -74,8 +73,8 @@ class Name(NamedTuple):
 
 
 class _Machine:
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: str) -> None:
+        self.place = place
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -93,14 +92,14 @@ class _Machine:
         return tuple([self.stack.pop() for _ in range(count)][::-1])
 
     def refusal(self, code: str, what: str) -> BenchError:
-        return BenchError(code, f"{self.path}: {what}; {CONVERT}")
+        return BenchError(code, f"{self.place}: {what}; {CONVERT}")
 
 
-def described(path: Path, pickle: bytes) -> object:
+def described(place: str, pickle: bytes) -> object:
     """The object of a `data.pkl`: containers, numbers, texts and an `Outline` for each tensor.
 
     Args:
-        path: For the errors.
+        place: For the errors.
         pickle: The entry of the archive.
 
     Raises:
@@ -108,12 +107,12 @@ def described(path: Path, pickle: bytes) -> object:
             of tensor that is not read; E-TOO-LARGE; E-BROKEN-FILE if it is no pickle.
     """
     if len(pickle) > MOST_BYTES:
-        raise BenchError("E-TOO-LARGE", f"{path}: data.pkl: got {len(pickle):,} bytes")
-    machine = _Machine(path)
+        raise BenchError("E-TOO-LARGE", f"{place}: data.pkl: got {len(pickle):,} bytes")
+    machine = _Machine(place)
     try:
         for step, (operation, argument, _) in enumerate(pickletools.genops(pickle)):
             if step > MOST_STEPS:
-                raise BenchError("E-TOO-LARGE", f"{path}: data.pkl: over {MOST_STEPS:,} steps")
+                raise BenchError("E-TOO-LARGE", f"{place}: data.pkl: over {MOST_STEPS:,} steps")
             if operation.name == "STOP":
                 return machine.stack.pop()
             if operation.name not in OPERATIONS:
@@ -121,13 +120,13 @@ def described(path: Path, pickle: bytes) -> object:
                     "E-PICKLED-MODULE", f"its pickle uses {operation.name}, as no state-dict does"
                 )
             OPERATIONS[operation.name](machine, argument)
-    except BenchError:
+    except (BenchError, MemoryError):
         raise
     except Exception as error:
         raise BenchError(
-            "E-BROKEN-FILE", f"{path}: data.pkl is damaged ({type(error).__name__})"
+            "E-BROKEN-FILE", f"{place}: data.pkl is damaged ({type(error).__name__})"
         ) from error
-    raise BenchError("E-BROKEN-FILE", f"{path}: data.pkl has no end")
+    raise BenchError("E-BROKEN-FILE", f"{place}: data.pkl has no end")
 
 
 def _mark(machine: _Machine, _: object) -> None:

@@ -5,7 +5,7 @@ import struct
 
 import torch
 
-from tests.submissions.hostile_files.forge import (
+from tests.intake.hostile_files.forge import (
     BAD,
     BROKEN,
     MODULE,

@@ -3,7 +3,7 @@
 import struct
 import zipfile
 
-from tests.submissions.hostile_files.forge import (
+from tests.intake.hostile_files.forge import (
     BROKEN,
     FOLDER,
     ODD,

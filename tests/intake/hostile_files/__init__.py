@@ -1,8 +1,8 @@
 """Files that a stranger may send, made by hand: {family: [(codes that may refuse it, bytes)]}."""
 
-from tests.submissions.hostile_files.archives import ARCHIVES
-from tests.submissions.hostile_files.pickles import PICKLES
-from tests.submissions.hostile_files.tensors import TENSORS
+from tests.intake.hostile_files.archives import ARCHIVES
+from tests.intake.hostile_files.pickles import PICKLES
+from tests.intake.hostile_files.tensors import TENSORS
 
 FAMILIES = ARCHIVES | PICKLES | TENSORS
 FILES = [
