@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bench.errors import BenchError
     from bench.evaluation import evaluate
     from bench.protocol import PROTOCOL, PROTOCOLS
-    from bench.submissions import load_submission
+    from bench.submissions import load_submission, pack
 
 __all__ = [
     "PROTOCOL",
@@ -22,6 +22,7 @@ __all__ = [
     "Plan",
     "evaluate",
     "load_submission",
+    "pack",
     "prune",
     "train_dense",
 ]
@@ -34,6 +35,7 @@ _HOMES = {
     "train_dense": "bench.baselines",
     "evaluate": "bench.evaluation",
     "load_submission": "bench.submissions",
+    "pack": "bench.submissions",
     "PROTOCOL": "bench.protocol",
     "PROTOCOLS": "bench.protocol",
     "BenchError": "bench.errors",

@@ -168,6 +168,6 @@ def _packed(
     if curve:
         where = f"{plan.network} on {plan.suite}, {plan.recipe_name}, seed {plan.seed}"
         files["curve.png"] = curve_png(curve, f"{record.slug}: {where}")
-    pack(training.model, record, folder, {"suite": plan.suite, **trained}, files)
+    pack(training.model, record, folder, {"training": {"suite": plan.suite, **trained}}, files)
     forget(training.setting)
     return folder

@@ -28,7 +28,8 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
     ),
     "E-PICKLED-MODULE": (
         "The file holds a pickled module; reading it would run code.",
-        "Save `model.state_dict()` in place of the model, on the machine where you trust the file.",
+        "Save `model.state_dict()` in place of the model; or `bench pack FILE --module` takes the "
+        "weights out of a file of your own.",
     ),
     "E-TORCHSCRIPT": (
         "The file is a TorchScript archive; loading it would run a program.",

@@ -52,7 +52,9 @@ def parent_of(plan: Plan, source: Path | None) -> Parent:
     spec = plan.spec
     loaded = load_submission(source, architecture=plan.architecture, mean=spec.mean, std=spec.std)
     loaded.model.to(choose_device(plan.device))
-    training = read_card(source)["training"] if source.is_dir() else {}
+    training = {}
+    if source.is_dir():
+        training = read_card(source).training.model_dump(exclude_none=True)
     _check_dense(loaded, plan, source)
     facts: dict[str, Any] = {name: training[name] for name in ("suite", "seed") if name in training}
     facts["architecture"] = loaded.record.architecture

@@ -21,11 +21,13 @@ from bench.ranking import rank, relative, summary
 from bench.recipes import RECIPES
 from bench.records import Run
 from bench.store import open_store, save_run, score_frame
+from bench.submissions.card import fields
 from bench.tables import write
 from ci.detectors import detectors
 from ci.shipped import ROOT, shipped_runs
 
 README = ROOT / "README.md"
+SUBMITTING = ROOT / "submissions" / "README.md"
 COLUMNS = {
     "accuracy": "accuracy",
     "fgsm_linf": "FGSM L∞",
@@ -180,6 +182,12 @@ def errors() -> str:
     return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
 
 
+def card_fields() -> str:
+    """Every field of a `submission.toml`."""
+    rows = [(f"`{name}`", meaning) for name, meaning in fields()]
+    return write(pd.DataFrame(rows, columns=("field", "meaning")), "markdown").decode().strip()
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "results": results,
     "detectors": detectors,
@@ -193,18 +201,23 @@ PARTS: Mapping[str, Callable[[], str]] = {
 }
 
 
-def generated(text: str) -> str:
+SUBMITTING_PARTS: Mapping[str, Callable[[], str]] = {"fields": card_fields}
+PAGES = {README: PARTS, SUBMITTING: SUBMITTING_PARTS}
+
+
+def generated(text: str, parts: Mapping[str, Callable[[], str]] = PARTS) -> str:
     """The text with everything between `<!-- NAME -->` and `<!-- /NAME -->` made anew."""
-    for name, make in PARTS.items():
+    for name, make in parts.items():
         marks = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
         content = make()
         text, count = re.subn(
             marks, lambda found, new=content: found[1] + new + found[2], text, flags=re.DOTALL
         )
         if count != 1:
-            raise ValueError(f"README: got {count} parts named {name}, expected one")
+            raise ValueError(f"got {count} parts named {name}, expected one")
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(generated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page, parts in PAGES.items():
+        page.write_text(generated(page.read_text(encoding="utf-8"), parts), encoding="utf-8")

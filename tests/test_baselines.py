@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from bench.pruners.cutting import cut
 from bench.records import Submission
 from bench.submissions import described, load_submission, pack
 from bench.submissions.card import SLUG, read_card
+from bench.submissions.card import Training as TrainingCard
 from ci.readme import ROOT
 from tests.pruners.settings import tiny
 
@@ -27,16 +29,16 @@ SNIP_AFTER = Cut("snip-after", 0.5)
 
 def test_a_pruned_network_names_its_parent_and_all_the_epochs_behind_it(dense, tmp_path):
     parent = load_submission(dense).record.weights_sha256
-    expected = {"suite": "digits", "recipe": "digits-20", "seed": 1234, "parent": parent}
+    expected = partial(TrainingCard, suite="digits", recipe="digits-20", seed=1234, parent=parent)
     once = read_card(prune(DIGITS, SNIP_AFTER, tmp_path / "once", parent=dense))
-    assert once["training"] == expected | {"epochs": 20}
+    assert once.training == expected(epochs=20)
     tuned = Cut("snip-after", 0.5, options={"finetune_epochs": "2"})
     more = read_card(prune(DIGITS, tuned, tmp_path / "more", parent=dense))
-    assert more["training"] == expected | {"epochs": 22}
-    assert more["pruning"]["pruner"] == "snip-after finetune_epochs=2"
+    assert more.training == expected(epochs=22)
+    assert more.pruning.pruner == "snip-after finetune_epochs=2"
     none = Cut("snip", 0.5, options={"finetune_epochs": "0"})
     untrained = read_card(prune(DIGITS, none, tmp_path / "none", parent=dense))
-    assert untrained["training"] == expected | {"epochs": 0}
+    assert untrained.training == expected(epochs=0)
 
 
 def test_a_parent_of_another_plan_is_refused(dense, tmp_path):
@@ -64,7 +66,7 @@ def test_a_parent_may_be_a_bare_file_of_weights(dense, tmp_path):
     assert files[0].read_bytes() == files[1].read_bytes()
     assert load_submission(of_file).record.mean == (0.5,)
     parent = load_submission(dense).record.weights_sha256
-    assert read_card(of_file)["training"] == {"suite": "digits", "parent": parent}
+    assert read_card(of_file).training == TrainingCard(suite="digits", parent=parent)
 
 
 def test_a_parent_that_is_pruned_or_of_other_images_is_refused(dense, tmp_path):
@@ -84,10 +86,12 @@ def test_a_parent_that_is_pruned_or_of_other_images_is_refused(dense, tmp_path):
 def test_a_parent_of_a_recipe_of_its_owners_own_keeps_the_name(dense, tmp_path):
     loaded = load_submission(dense)
     record = replace(loaded.record, recipe="my-sgd-200")
-    own = pack(loaded.model, record, tmp_path / "own", {"suite": "digits", "epochs": 200})
+    own = pack(
+        loaded.model, record, tmp_path / "own", {"training": {"suite": "digits", "epochs": 200}}
+    )
     out = prune(DIGITS, SNIP_AFTER, tmp_path / "out", parent=own)
-    assert read_card(out)["training"]["recipe"] == "my-sgd-200"
-    assert read_card(out)["training"]["epochs"] == 200
+    assert read_card(out).training.recipe == "my-sgd-200"
+    assert read_card(out).training.epochs == 200
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is_trained(tmp_path, monkeypatch):

@@ -86,6 +86,6 @@ def test_every_shipped_run_stands_beside_the_card_of_its_submission():
     assert shipped_runs()
     for path in ROOT.glob("submissions/*/run.json"):
         run, card = from_json(json.loads(path.read_text())), read_card(path.parent)
-        assert run.submission.slug == card[""]["slug"]
-        assert run.submission.weights_sha256 == card["model"]["sha256"]
+        assert run.submission.slug == card.slug
+        assert run.submission.weights_sha256 == card.model.sha256
         assert "partial" not in run.flags

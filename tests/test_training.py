@@ -22,7 +22,7 @@ from bench.models import Normalised
 from bench.pruners import PRUNERS
 from bench.recipes import RECIPES, Recipe
 from bench.setting import Setting, TrainingSet, crop_and_flip
-from bench.submissions.card import read_card
+from bench.submissions import card
 from bench.training import Training
 
 DIGITS = Plan("digits")
@@ -164,9 +164,8 @@ def test_a_damaged_checkpoint_is_no_checkpoint(dense, tmp_path):
 
 
 def test_the_folder_tells_how_it_was_trained(dense):
-    training = read_card(dense)["training"]
-    expected = {"suite": "digits", "recipe": "digits-20", "seed": 1234, "epochs": 20}
-    assert training == expected
+    training = card.read_card(dense).training
+    assert training == card.Training(suite="digits", recipe="digits-20", seed=1234, epochs=20)
     rows = list(csv.DictReader((dense / "curve.csv").read_text().splitlines()))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 21))
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) / 5

@@ -112,13 +112,25 @@ def prune(
 
 
 @app.command(
-    epilog="Example:\n\n"
-    "bench pack resnet18.pt --arch resnet18-relu --normalize cifar10 --slug my-net --out my-net"
+    epilog="Examples:\n\n"
+    "bench pack resnet18.pt --arch resnet18-relu --normalize cifar10 --slug my-net --out my-net\n\n"
+    "bench pack whole-model.pt --module --arch resnet18-relu --slug my-net --out my-net\n\n"
+    "In Python, with the model at hand: bench.load_submission(model, architecture=...), then "
+    "bench.pack"
 )
 def pack(
     model: Annotated[str, typer.Argument(help="Weights: .safetensors or a state-dict .pt.")],
     out: Out,
     slug: Annotated[str, typer.Option("--slug", help="Short name, a-z 0-9 . _ -")],
+    module: Annotated[
+        bool,
+        typer.Option(
+            "--module",
+            help="The file is a whole model of your own, saved by torch.save(model, ...), as "
+            "torch.nn.utils.prune and Torch-Pruning leave it. Only its weights are taken; nothing "
+            "of it is run.",
+        ),
+    ] = False,
     arch: options.Architecture = None,
     normalize: options.Normalize = "none",
     pruner: Annotated[
@@ -129,17 +141,23 @@ def pack(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of training.")] = None,
 ) -> None:
-    """Write a weights file as a submission folder: canonical safetensors and submission.toml."""
+    """Write a model as a submission folder: canonical weights, and a submission.toml to fill in.
+
+    Masks of torch.nn.utils.prune are folded into the weights; removed channels are found by the
+    shapes of the tensors.
+    """
     from dataclasses import replace
 
     from bench.submissions import load_submission
     from bench.submissions import pack as write
 
     mean, std = options.normalisation(normalize)
-    loaded = load_submission(model, architecture=arch, mean=mean, std=std)
+    loaded = load_submission(model, architecture=arch, mean=mean, std=std, pickled_module=module)
     record = replace(loaded.record, slug=slug, pruner=pruner, declared_sparsity=sparsity, seed=seed)
-    folder = write(loaded.model, record, out)
-    print(f"Next: bench evaluate {folder}", file=sys.stderr)
+    folder = write(loaded.model, record, out, {"model": {"packed_from": loaded.file_sha256}})
+    sparse = f"measured sparsity {loaded.record.measured_sparsity:.4f}"
+    print(f"{folder}: {slug}, {loaded.record.architecture}, {sparse}", file=sys.stderr)
+    print(f"Fill in {folder / 'submission.toml'}; then: bench evaluate {folder}", file=sys.stderr)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 It has neither torch nor a file of its own to write; files come in by its standard input, and
 canonical safetensors, or a refusal, leave by its standard output. Before each stands a line of
-JSON: `{"place", "length"}` there, `{"length"}` or `{"code", "message"}` here.
+JSON: `{"place", "length", "module"}` there, `{"length"}` or `{"code", "message"}` here.
 """
 
 import json
@@ -35,7 +35,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     for line in requests:
         request = json.loads(line)
         try:
-            content = canonical(request["place"], requests.read(request["length"]))
+            given = requests.read(request["length"])
+            content = canonical(request["place"], given, module=request["module"])
             head: dict[str, object] = {"length": len(content)}
         except MemoryError:
             content, head = b"", {"code": "E-TOO-LARGE", "message": "more than its memory holds"}

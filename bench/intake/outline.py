@@ -2,11 +2,12 @@
 
 A pickle is a program for a stack machine. This one knows the instructions that describe
 numbers, texts, containers and plain tensors; it calls nothing and imports nothing. The first
-instruction or name beyond them refuses the file.
+instruction or name beyond them refuses the file, unless an owner asks for the weights of a
+pickled module: then its objects are read as the attributes that they are said to have.
 """
 
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from bench.errors import BenchError
@@ -33,8 +34,7 @@ TENSORS = {*STORAGES, ORDERED_DICT, TENSOR, PARAMETER}
 KINDS = ("float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "bool")
 # what checkpoints hold beside their weights; it is passed over, not made
 INERT = {
-    "builtins set",
-    "builtins complex",
+    *(f"{home} {kind}" for home in ("builtins", "__builtin__") for kind in ("set", "complex")),
     "_codecs encode",
     "collections Counter",
     "torch Size",
@@ -60,10 +60,11 @@ class Outline(NamedTuple):
     stride: tuple[int, ...]
 
 
-class Ignored(NamedTuple):
-    """Something of a checkpoint that is no weight."""
+class Object:
+    """What is no weight: something that the pickle names, or makes, with the attributes it has."""
 
-    text: str
+    def __init__(self) -> None:
+        self.state: dict[Any, Any] = {}
 
 
 class Name(NamedTuple):
@@ -73,8 +74,9 @@ class Name(NamedTuple):
 
 
 class _Machine:
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, objects: bool) -> None:
         self.place = place
+        self.objects = objects
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -95,20 +97,22 @@ class _Machine:
         return BenchError(code, f"{self.place}: {what}; {CONVERT}")
 
 
-def described(place: str, pickle: bytes) -> object:
+def described(place: str, pickle: bytes, *, objects: bool = False) -> object:
     """The object of a `data.pkl`: containers, numbers, texts and an `Outline` for each tensor.
 
     Args:
         place: For the errors.
         pickle: The entry of the archive.
+        objects: Whether it may describe instances of classes too; they become an `Object`.
 
     Raises:
-        BenchError: E-PICKLED-MODULE if it names anything beside tensors; E-BAD-TENSOR for a kind
-            of tensor that is not read; E-TOO-LARGE; E-BROKEN-FILE if it is no pickle.
+        BenchError: E-PICKLED-MODULE if it names anything beside tensors, unless `objects`;
+            E-BAD-TENSOR for a kind of tensor that is not read; E-TOO-LARGE; E-BROKEN-FILE if it
+            is no pickle.
     """
     if len(pickle) > MOST_BYTES:
         raise BenchError("E-TOO-LARGE", f"{place}: data.pkl: got {len(pickle):,} bytes")
-    machine = _Machine(place)
+    machine = _Machine(place, objects)
     try:
         for step, (operation, argument, _) in enumerate(pickletools.genops(pickle)):
             if step > MOST_STEPS:
@@ -138,13 +142,16 @@ def _remember(machine: _Machine, place: int) -> None:
 
 
 def _append(machine: _Machine, _: object) -> None:
-    (value,) = machine.taken(1)
-    _container(machine, list).append(value)
+    _add(machine, machine.taken(1))
 
 
 def _extend(machine: _Machine, _: object) -> None:
-    values = machine.since_mark()
-    _container(machine, list).extend(values)
+    _add(machine, machine.since_mark())
+
+
+def _add(machine: _Machine, values: Iterable[Any]) -> None:
+    if not isinstance(machine.stack[-1], Object):
+        _container(machine, list).extend(values)
 
 
 def _set_one(machine: _Machine, _: object) -> None:
@@ -158,10 +165,12 @@ def _set_many(machine: _Machine, _: object) -> None:
 
 def _set(machine: _Machine, flat: list[Any]) -> None:
     """Of plain keys only: others could be too deep or too large to be compared."""
-    if not all(type(key) in (str, int) for key in flat[::2]):
+    pairs = list(zip(flat[::2], flat[1::2], strict=True))
+    plain = [pair for pair in pairs if type(pair[0]) in (str, int)]
+    if len(plain) < len(pairs) and not machine.objects:
         raise ValueError("a key that is neither text nor number")
-    if not isinstance(machine.stack[-1], Ignored):
-        _container(machine, dict).update(zip(flat[::2], flat[1::2], strict=True))
+    if not isinstance(machine.stack[-1], Object):
+        _container(machine, dict).update(plain)
 
 
 def _container(machine: _Machine, kind: type) -> Any:
@@ -175,17 +184,20 @@ def _name(machine: _Machine, text: str) -> None:
         machine.push(Name(text))
         return
     if text in INERT:
-        machine.push(Ignored(text))
+        machine.push(Object())
         return
     module, _, attribute = text.partition(" ")
     if module in ("torch._utils", "torch._tensor") or attribute.endswith("Storage"):
         raise machine.refusal(
             "E-BAD-TENSOR", f"it holds {text[:80]!r}, which is no plain dense tensor of numbers"
         )
-    raise machine.refusal(
-        "E-PICKLED-MODULE",
-        f"it holds Python objects besides tensors ({text[:80]!r}), and reading them would run code",
-    )
+    if not machine.objects:
+        raise machine.refusal(
+            "E-PICKLED-MODULE",
+            f"it holds Python objects besides tensors ({text[:80]!r}), and making them would run "
+            "code; `bench pack FILE --module` takes the weights out of a file of your own, or",
+        )
+    machine.push(Object())
 
 
 def _stored(machine: _Machine, _: object) -> None:
@@ -197,10 +209,14 @@ def _stored(machine: _Machine, _: object) -> None:
 
 def _call(machine: _Machine, _: object) -> None:
     called, arguments = machine.taken(2)
-    if isinstance(called, Ignored):
-        machine.push(called)
-    else:
-        machine.push(CALLS[called.text](*arguments))
+    machine.push(Object() if isinstance(called, Object) else CALLS[called.text](*arguments))
+
+
+def _new(machine: _Machine, _: object) -> None:
+    if not machine.objects:
+        raise machine.refusal("E-PICKLED-MODULE", "its pickle makes objects")
+    machine.taken(2)
+    machine.push(Object())
 
 
 def _ordered_dict() -> dict[object, object]:
@@ -232,7 +248,8 @@ def _parameter(tensor: Outline, _gradient: object, _hooks: object) -> Outline:
 def _attributes(machine: _Machine, _: object) -> None:
     """Of a state-dict: `_metadata`, which is passed over; any other could hide its content."""
     target, state = machine.taken(2)
-    if isinstance(target, Ignored):
+    if isinstance(target, Object):
+        target.state = state if type(state) is dict else {}
         machine.push(target)
         return
     if type(target) is not dict or type(state) is not dict or set(state) != {"_metadata"}:
@@ -273,5 +290,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "GLOBAL": _name,
     "BINPERSID": _stored,
     "REDUCE": _call,
+    "NEWOBJ": _new,
     "BUILD": _attributes,
 }

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from bench.errors import BenchError
+from bench.intake.tensors import canonical
 from bench.models import (
     ADAPTERS,
     ARCHITECTURES,
@@ -21,11 +23,12 @@ from bench.models import (
 )
 from bench.models.sparsity import measured_sparsity
 from bench.records import Submission
-from bench.submissions.canonical import weights_sha256
+from bench.submissions.bounded import built_within
+from bench.submissions.canonical import canonical_bytes, weights_sha256
 from bench.submissions.card import WEIGHTS, read_card
 from bench.submissions.names import fold_masks, with_aliases, without_prefix
 from bench.submissions.packages import WEIGHTS_OF
-from bench.submissions.read import read_tensors
+from bench.submissions.read import read_weights
 
 MOST_CLASSES, MOST_CHANNELS = 100_000, 64
 
@@ -41,30 +44,35 @@ class LoadedSubmission:
             module outside the table.
         flags: What a reader of its runs has to know: `layer-collapse` (a layer is all zeros),
             `not-reproducible-from-file`.
+        file_sha256: Of a weights file that is no submission folder.
     """
 
     record: Submission
     model: Normalised
     dense: nn.Module | None
     flags: tuple[str, ...] = ()
+    file_sha256: str | None = None
 
 
 def load_submission(
-    source: str | Path,
+    source: str | Path | nn.Module,
     *,
     architecture: str | None = None,
     mean: tuple[float, ...] = (),
     std: tuple[float, ...] = (),
+    pickled_module: bool = False,
 ) -> LoadedSubmission:
     """Loads what `bench evaluate` takes.
 
     Args:
-        source: A `.safetensors` or state-dict file, a folder with `submission.toml`, or
-            `timm:NAME` / `robustbench:NAME`.
+        source: A `.safetensors` or state-dict file, a folder with `submission.toml`,
+            `timm:NAME` / `robustbench:NAME`, or a module whose weights are those of an
+            architecture; masks of `torch.nn.utils.prune` are folded.
         architecture: Key of `ARCHITECTURES`, `timm:NAME` or `robustbench:NAME`; None looks for
             the one that the tensors fit.
         mean: Input normalisation of a bare file, one number a channel; empty for none.
         std: Likewise.
+        pickled_module: Whether the file holds a pickled `nn.Module`, whose weights are meant.
 
     Returns:
         The model with measured facts about it.
@@ -72,6 +80,11 @@ def load_submission(
     Raises:
         BenchError: With a code for each reason to refuse it.
     """
+    if isinstance(source, nn.Module):
+        network = source.network if isinstance(source, Normalised) else source
+        tensors = safetensors.torch.load(canonical("module", canonical_bytes(network.state_dict())))
+        name, network = fit(tensors, architecture)
+        return described(_slug(name), name, Normalised(network, mean, std))
     package = str(source).partition(":")[0]
     if package in ADAPTERS and not Path(source).exists():
         return _from_package(str(source), mean, std)
@@ -82,9 +95,10 @@ def load_submission(
         raise BenchError("E-NO-SUCH-FILE", f"{source}: {error}") from error
     if folder:
         return _from_folder(path)
-    tensors = read_tensors(path)
-    name, network = fit(tensors, architecture)
-    return described(_slug(path.stem), name, Normalised(network, mean, std))
+    weights = read_weights(path, module=pickled_module)
+    name, network = fit(weights.tensors, architecture)
+    loaded = described(_slug(path.stem), name, Normalised(network, mean, std))
+    return replace(loaded, file_sha256=weights.sha256)
 
 
 def from_module(module: nn.Module) -> LoadedSubmission:
@@ -122,7 +136,7 @@ def fit(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, n
 
 def _recognised(tensors: Mapping[str, Tensor]) -> str:
     for name in ARCHITECTURES:
-        if _weights(_outline(name).state_dict()) == _weights(tensors):
+        if _weights(_outline(name, tensors).state_dict()) == _weights(tensors):
             return name
     raise BenchError(
         "E-UNKNOWN-ARCHITECTURE",
@@ -131,10 +145,17 @@ def _recognised(tensors: Mapping[str, Tensor]) -> str:
     )
 
 
-def _outline(name: str) -> nn.Module:
-    """The network at full width without memory, for its names and shapes."""
-    with torch.device("meta"):
-        return build(name)
+def _outline(name: str, tensors: Mapping[str, Tensor], **form: Any) -> nn.Module:
+    """A network for its names and shapes.
+
+    One of the table takes no memory; one of a package, which computes while it is built, no more
+    than the file.
+    """
+    if name in ARCHITECTURES:
+        with torch.device("meta"):
+            return build(name, **form)
+    with built_within(name, sum(tensor.numel() for tensor in tensors.values())):
+        return build(name, **form)
 
 
 def _weights(tensors: Mapping[str, Tensor]) -> set[str]:
@@ -143,7 +164,7 @@ def _weights(tensors: Mapping[str, Tensor]) -> set[str]:
 
 
 def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
-    layers = list(prunable(_outline(name) if name in ARCHITECTURES else build(name)))
+    layers = list(prunable(_outline(name, tensors)))
     ends = tensors.get(layers[0]), tensors.get(layers[-1])
     if ends[0] is None or ends[1] is None or min(ends[0].dim(), ends[1].dim()) < 2:
         raise BenchError(
@@ -158,12 +179,11 @@ def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
             f"{MOST_CLASSES} and {MOST_CHANNELS}",
         )
     widths = infer_widths(name, tensors) if name in ARCHITECTURES else None
-    make = partial(build, name, classes=classes, channels=channels, widths=widths)
-    with torch.device("meta" if widths else "cpu"):  # packages compute while they build
-        network = make()
+    form: dict[str, Any] = {"classes": classes, "channels": channels, "widths": widths}
+    network = _outline(name, tensors, **form)
     _check_shapes(name, network.state_dict(), tensors)
     if widths:  # now that its memory is known to be that of the file
-        network = make()
+        network = build(name, **form)
     shaped = {key: tensor for key, tensor in tensors.items() if _is_loadable(key, tensor)}
     network.load_state_dict(shaped, strict=False)
     return network.eval()
@@ -193,32 +213,26 @@ def _check_shapes(name: str, expected: Mapping[str, Tensor], got: Mapping[str, T
 
 def _from_folder(folder: Path) -> LoadedSubmission:
     card = read_card(folder)
-    tensors = read_tensors(folder / WEIGHTS)
-    declared = card["model"].get("sha256")
+    tensors = read_weights(folder / WEIGHTS).tensors
+    declared = card.model.sha256
     if declared is not None and declared != weights_sha256(tensors):
         raise BenchError(
             "E-SUBMISSION-TOML",
             f"{folder}: model.sha256: got {declared[:12]}…, the weights have "
             f"{weights_sha256(tensors)[:12]}…; the file was changed after it was packed",
         )
-    if card[""].get("kind", "classifier") != "classifier":
-        raise BenchError(
-            "E-SUBMISSION-TOML",
-            f"{folder}: kind: got {card['']['kind']!r}, this version scores 'classifier'",
-        )
-    name, network = fit(tensors, card["model"].get("architecture"))
-    mean, std = (tuple(map(float, card["input"].get(key, ()))) for key in ("mean", "std"))
-    loaded = described(card[""]["slug"], name, Normalised(network, mean, std))
-    pruning, training = card["pruning"], card["training"]
+    name, network = fit(tensors, card.model.architecture)
+    model = Normalised(network, tuple(card.input.mean), tuple(card.input.std))
+    loaded = described(card.slug, name, model)
     record = replace(
         loaded.record,
-        declared_sparsity=pruning.get("sparsity"),
-        seed=training.get("seed"),
-        recipe=training.get("recipe"),
-        pruner=pruning.get("pruner"),
-        moment=pruning.get("moment"),
-        scope=pruning.get("scope"),
-        structure=pruning.get("structure"),
+        declared_sparsity=card.pruning.sparsity,
+        seed=card.training.seed,
+        recipe=card.training.recipe,
+        pruner=card.pruning.pruner,
+        moment=card.pruning.moment,
+        scope=card.pruning.scope,
+        structure=card.pruning.structure,
     )
     return replace(loaded, record=record)
 

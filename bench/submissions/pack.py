@@ -9,14 +9,14 @@ from bench.errors import BenchError
 from bench.models import Normalised
 from bench.records import Submission
 from bench.submissions.canonical import canonical_bytes, weights_sha256
-from bench.submissions.card import FILE, SLUG, WEIGHTS, Card, card_toml
+from bench.submissions.card import FILE, WEIGHTS, card_of, card_toml
 
 
 def pack(
     model: Normalised,
     record: Submission,
     folder: Path,
-    training: Mapping[str, object] | None = None,
+    declared: Mapping[str, Mapping[str, object]] | None = None,
     files: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Writes `weights.safetensors` and `submission.toml`; a folder of an old one is replaced.
@@ -25,24 +25,19 @@ def pack(
         model: The network and its normalisation; masks already applied.
         record: Declared fields; architecture must be one that `load_submission` knows.
         folder: Target.
-        training: Further fields of the section: suite, epochs, parent.
+        declared: Further fields of the card, by section.
         files: Name -> content of what is to lie beside them.
 
     Returns:
         The folder.
 
     Raises:
-        BenchError: E-SUBMISSION-TOML for a wrong slug, E-BAD-VALUE if the target is something
-            else than a submission folder.
+        BenchError: E-SUBMISSION-TOML for a field that a card cannot have, E-BAD-VALUE if the
+            target is something else than a submission folder.
     """
-    if not SLUG.fullmatch(record.slug):
-        raise BenchError(
-            "E-SUBMISSION-TOML", f"slug: got {record.slug!r}, expected 1 to 64 of a-z 0-9 . _ -"
-        )
-    check_target(folder)
     tensors = model.network.state_dict()
-    card: Card = {
-        "": {"schema": 1, "slug": record.slug, "kind": record.kind},
+    further = declared or {}
+    facts: dict[str, Mapping[str, object]] = {
         "model": {"architecture": record.architecture, "sha256": weights_sha256(tensors)},
         "input": {"mean": list(model.mean), "std": list(model.std)},
         "pruning": {
@@ -52,8 +47,12 @@ def pack(
             "structure": record.structure,
             "sparsity": record.declared_sparsity,
         },
-        "training": {"recipe": record.recipe, "seed": record.seed, **(training or {})},
+        "training": {"recipe": record.recipe, "seed": record.seed},
+        "about": {},
     }
+    own = {name: {**fields, **further.get(name, {})} for name, fields in facts.items()}
+    card = card_of({"schema": 1, "slug": record.slug, "kind": record.kind, **further, **own})
+    check_target(folder)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         (fresh / WEIGHTS).write_bytes(canonical_bytes(tensors))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench.errors import BenchError
 from bench.models.timm import timm_weights
-from bench.submissions.read import read_tensors
+from bench.submissions.read import read_weights
 
 ZOO = Path("models/cifar10")  # where robustbench.utils.load_model keeps its downloads
 
@@ -30,7 +30,7 @@ def robustbench_weights(name: str) -> dict[str, Tensor]:
             f"robustbench.utils.load_model({entry!r}, threat_model={threat or 'Linf'!r}), or give "
             f"a weights file with --arch robustbench:{name}",
         )
-    return read_tensors(path)
+    return read_weights(path).tensors
 
 
 WEIGHTS_OF: Mapping[str, Callable[[str], dict[str, Tensor]]] = {

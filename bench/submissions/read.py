@@ -1,12 +1,14 @@
 """Tensors from a file of a stranger, which a child process reads."""
 
+import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Timer
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, NamedTuple, Self, cast
 
 import safetensors.torch
 from torch import Tensor
@@ -20,21 +22,34 @@ PATIENCE = 60.0  # seconds for one file
 LONGEST_LINE = 2**16
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+class Weights(NamedTuple):
+    """What a file holds.
+
+    Args:
+        tensors: Fresh, contiguous, finite CPU tensors by name: floating point as float32,
+            counters as int64.
+        sha256: Of the file as it was read, in hex.
+    """
+
+    tensors: dict[str, Tensor]
+    sha256: str
+
+
+def read_weights(path: Path, *, module: bool = False) -> Weights:
     """The named tensors of a safetensors file or a zip state-dict.
 
     Args:
         path: A regular file.
-
-    Returns:
-        Fresh, contiguous, finite CPU tensors: floating point as float32, counters as int64.
+        module: Whether it is a pickled `nn.Module`, whose state-dict is meant. Nothing of it is
+            unpickled either.
 
     Raises:
         BenchError: One code for every kind of file that is refused.
     """
     content = file_content(path)
     with Reader() as reader:
-        return reader.tensors(str(path), content)
+        tensors = reader.tensors(str(path), content, module=module)
+    return Weights(tensors, hashlib.sha256(content).hexdigest())
 
 
 class Reader:
@@ -61,17 +76,19 @@ class Reader:
         self.child.kill()
         self.child.communicate()
 
-    def tensors(self, place: str, content: bytes) -> dict[str, Tensor]:
-        """As `read_tensors`, of all bytes of a file.
+    def tensors(self, place: str, content: bytes, *, module: bool = False) -> dict[str, Tensor]:
+        """As `read_weights`, of all bytes of a file.
 
         Args:
             place: What to call the file in errors.
             content: All of it.
+            module: Whether it is a pickled `nn.Module`.
         """
         clock = Timer(PATIENCE, self.child.kill)
         clock.start()
         try:
-            canonical = self._ask(place, content)
+            request = {"place": place, "length": len(content), "module": module}
+            canonical = self._ask(request, content)
         except (OSError, ValueError) as error:
             raise BenchError(
                 "E-READER-LIMIT", f"{place}: reading it took more memory or time than it may"
@@ -81,10 +98,10 @@ class Reader:
         entries(place, canonical)
         return safetensors.torch.load(canonical)
 
-    def _ask(self, place: str, content: bytes) -> bytes:
+    def _ask(self, request: Mapping[str, object], content: bytes) -> bytes:
         """The child's answer; ValueError if it has none."""
         to, back = cast(BinaryIO, self.child.stdin), cast(BinaryIO, self.child.stdout)
-        to.write(json.dumps({"place": place, "length": len(content)}).encode() + b"\n")
+        to.write(json.dumps(request).encode() + b"\n")
         to.write(content)
         to.flush()
         head = json.loads(back.readline(LONGEST_LINE))

@@ -10,7 +10,7 @@ import torch
 from bench.errors import BenchError
 from bench.intake.child import LIMITS
 from bench.submissions import read
-from bench.submissions.read import Reader, read_tensors
+from bench.submissions.read import Reader, read_weights
 
 FILE = safetensors.torch.save({"a": torch.arange(6.0).view(2, 3)})
 LARGE = safetensors.torch.save({"a": torch.zeros(2**25)})
@@ -51,7 +51,7 @@ def test_a_file_that_takes_too_long_is_refused(monkeypatch, tmp_path):
     (tmp_path / "slow").write_bytes(LARGE)
     monkeypatch.setattr(read, "PATIENCE", 0.001)
     with pytest.raises(BenchError, match="E-READER-LIMIT"):
-        read_tensors(tmp_path / "slow")
+        read_weights(tmp_path / "slow")
 
 
 def test_a_child_that_died_refuses_the_file(reader):

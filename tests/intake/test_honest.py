@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from bench.submissions.read import read_tensors
+from bench.submissions.read import read_weights
 
 
 def honest() -> dict[str, object]:
@@ -43,6 +43,7 @@ def honest() -> dict[str, object]:
             "size": torch.Size([2]),
             "log": "x" * 100_000,
             "raw": b"bytes",
+            "tags": {"a", 1j},
         },
         "big number": {"net": {"a": whole}, "seed": 2**40, "minus": -5},
         "many": {f"layer{at}.weight": whole[: at % 6 + 1] for at in range(300)},
@@ -56,7 +57,7 @@ def test_honest_files_are_read_as_torch_reads_them(name, tmp_path):
     loaded = torch.load(path, weights_only=True)
     for wrapper in ("state_dict", "model", "net"):
         loaded = loaded.get(wrapper, loaded)
-    ours = read_tensors(path)
+    ours = read_weights(path).tensors
     assert ours.keys() == loaded.keys()
     for key, tensor in loaded.items():
         kind = torch.float32 if tensor.is_floating_point() else torch.int64
@@ -68,7 +69,7 @@ def test_honest_files_are_read_as_torch_reads_them(name, tmp_path):
 def test_honest_safetensors_are_read_as_the_library_reads_them(name, tmp_path):
     path, tensors = tmp_path / "a.safetensors", dict(honest()[name])
     safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, path, {"by": "me"})
-    ours = read_tensors(path)
+    ours = read_weights(path).tensors
     for key, tensor in safetensors.torch.load_file(path).items():
         kind = torch.float32 if tensor.is_floating_point() else torch.int64
         assert torch.equal(ours[key], tensor.to(kind))

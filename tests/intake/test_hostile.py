@@ -14,7 +14,7 @@ from bench.intake.opened import file_content
 from bench.models import build
 from bench.store import open_store, score_frame
 from bench.submissions import load_submission
-from bench.submissions.read import read_tensors
+from bench.submissions.read import read_weights
 from tests.intake.hostile_files import FAMILIES, FILES, forge
 
 SLOWEST = 5.0  # seconds for the worst of them, on a machine that does other things too
@@ -28,9 +28,9 @@ def test_there_are_enough_of_them():
 def test_the_plainest_file_is_read(tmp_path):
     path = tmp_path / "model.pt"
     path.write_bytes(forge.archive())
-    assert torch.equal(read_tensors(path)["a.weight"], torch.zeros(2, 3))
+    assert torch.equal(read_weights(path).tensors["a.weight"], torch.zeros(2, 3))
     path.write_bytes(forge.one())
-    assert torch.equal(read_tensors(path)["a.weight"], torch.zeros(2, 3))
+    assert torch.equal(read_weights(path).tensors["a.weight"], torch.zeros(2, 3))
 
 
 @pytest.mark.parametrize(("codes", "content"), [f[1:] for f in FILES], ids=[f[0] for f in FILES])
@@ -90,7 +90,7 @@ def test_a_sign_that_is_to_be_turned_is_not_lost(tmp_path):
     path = tmp_path / "a.pt"
     torch.save({"a": torch.ones(2, dtype=torch.complex64).conj().imag}, path)
     with pytest.raises(BenchError, match="E-BROKEN-FILE"):
-        read_tensors(path)
+        read_weights(path)
 
 
 def test_a_byte_of_a_truth_value_is_true_or_false(tmp_path):
@@ -98,7 +98,7 @@ def test_a_byte_of_a_truth_value_is_true_or_false(tmp_path):
     kind = b"ctorch\nBoolStorage\n"
     program = forge.state_dict(forge.tensor(forge.storage(kind=kind)))
     path.write_bytes(forge.archive(forge.entries(program, bytes([0, 1, 2, 255, 4, 0]))))
-    assert read_tensors(path)["a.weight"].tolist() == [[0, 1, 1], [1, 1, 0]]
+    assert read_weights(path).tensors["a.weight"].tolist() == [[0, 1, 1], [1, 1, 0]]
 
 
 def test_names_of_entries_may_be_addresses_as_torch_1_6_wrote_them(tmp_path):
@@ -106,7 +106,7 @@ def test_names_of_entries_may_be_addresses_as_torch_1_6_wrote_them(tmp_path):
     content = forge.entries(forge.state_dict(forge.tensor(forge.storage(key=key))))
     content[f"data/{key}"] = content.pop("data/0")
     path.write_bytes(forge.archive(content))
-    assert read_tensors(path)["a.weight"].shape == (2, 3)
+    assert read_weights(path).tensors["a.weight"].shape == (2, 3)
 
 
 def test_many_names_of_one_storage_are_read_once(tmp_path):
@@ -114,7 +114,7 @@ def test_many_names_of_one_storage_are_read_once(tmp_path):
     whole = torch.ones(2**20)
     torch.save({f"a{at}": whole[at : at + 1] for at in range(5000)}, path)
     started = time.monotonic()
-    assert len(read_tensors(path)) == 5000
+    assert len(read_weights(path).tensors) == 5000
     assert time.monotonic() - started < SLOWEST
 
 
@@ -135,30 +135,6 @@ def test_two_spellings_of_one_name_are_refused(tmp_path):
     torch.save(tensors | {"linear.weight": tensors["fc.weight"] + 1}, path)
     with pytest.raises(BenchError, match="the same name but for its spelling"):
         load_submission(path, architecture="resnet18-relu")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        'pruner = "\\u001b[2J"',
-        f"sparsity = {10**400}",
-        "sparsity = nan",
-        f"sparsity = {'9' * 5000}",
-    ],
-)
-def test_a_card_of_unprintable_or_endless_values_is_refused(line, tmp_path):
-    (tmp_path / "submission.toml").write_text(f'schema = 1\nslug = "a"\n[pruning]\n{line}\n')
-    with pytest.raises(BenchError, match="E-SUBMISSION-TOML") as caught:
-        load_submission(tmp_path)
-    assert "\x1b" not in str(caught.value)
-
-
-@pytest.mark.parametrize("std", ["[0.0]", "[1.0, 1.0]", "[]"])
-def test_a_card_of_no_normalisation_is_refused(std, tmp_path):
-    card = f'schema = 1\nslug = "a"\n[input]\nmean = [0.5]\nstd = {std}\n'
-    (tmp_path / "submission.toml").write_text(card)
-    with pytest.raises(BenchError, match="as many, each std above 0"):
-        load_submission(tmp_path)
 
 
 def test_a_message_steers_no_terminal_and_stays_short():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.errors import ERRORS, BenchError
 from bench.submissions.read import Reader
-from tests.intake.hostile_files import forge
+from tests.intake.hostile_files import FILES, forge
 
 REFUSALS = set(ERRORS) - {"E-READER-LIMIT"}  # that the child ends of itself
 SLOWEST = 5.0  # seconds for the worst of them, on a machine that does other things too
@@ -27,10 +27,10 @@ def reader():
         assert reader.child.poll() is None
 
 
-def outcome(reader: Reader, content: bytes) -> str:
+def outcome(reader: Reader, content: bytes, *, module: bool = False) -> str:
     """The code that refuses a file, or "" if its tensors are good."""
     try:
-        tensors = reader.tensors("model.pt", content)
+        tensors = reader.tensors("model.pt", content, module=module)
     except BenchError as error:
         return error.code
     assert all(
@@ -59,20 +59,23 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
     return content
 
 
-def small_pt(change=lambda pickled: pickled) -> bytes:
+STATE = {"a.weight": torch.ones(2, 3), "b": torch.arange(3.0)}
+
+
+def small_pt(change=lambda pickled: pickled, held=STATE) -> bytes:
     buffer = io.BytesIO()
-    torch.save({"a.weight": torch.ones(2, 3), "b": torch.arange(3.0)}, buffer)
+    torch.save(held, buffer)
     with zipfile.ZipFile(buffer) as archive:
         found = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
     return forge.archive(found | {"data.pkl": change(found["data.pkl"])})
 
 
-def survivors(reader: Reader, contents) -> tuple[int, int]:
+def survivors(reader: Reader, contents, *, module: bool = False) -> tuple[int, int]:
     """How many were read, how many refused; each within its time."""
     found = {True: 0, False: 0}
     for content in contents:
         started = time.monotonic()
-        code = outcome(reader, content)
+        code = outcome(reader, content, module=module)
         assert time.monotonic() - started < SLOWEST
         assert code in ("", *REFUSALS)
         found[code == ""] += 1
@@ -99,6 +102,20 @@ def test_20_000_damaged_safetensors_end_in_a_code(reader):
     read, refused = survivors(reader, (mutated(whole, draw) for _ in range(20_000)))
     assert refused > 10_000
     assert read > 500
+
+
+def test_3000_damaged_modules_end_in_a_code_where_modules_are_read(reader):
+    draw, whole = random.Random(3), torch.nn.Sequential(torch.nn.Linear(2, 3))
+    damaged = (small_pt(lambda pickled: mutated(pickled, draw), whole) for _ in range(3000))
+    read, refused = survivors(reader, damaged, module=True)
+    assert refused > 1000
+    assert read > 20
+
+
+def test_hostile_files_end_in_a_code_where_modules_are_read(reader):
+    read, refused = survivors(reader, (content for _, _, content in FILES), module=True)
+    assert refused >= 120
+    assert read == 0
 
 
 @settings(max_examples=300, deadline=None)

@@ -12,9 +12,8 @@ from torch import nn
 from torch.nn.utils import prune
 
 from bench.errors import BenchError
-from bench.models import Normalised, build, initialised
-from bench.records import Submission
-from bench.submissions import from_module, load_submission, pack, weights_sha256
+from bench.models import build, initialised
+from bench.submissions import from_module, load_submission, weights_sha256
 from bench.submissions.load import fit
 
 
@@ -193,77 +192,6 @@ def test_weights_of_another_architecture_say_so(lenet5):
         fit(lenet5.state_dict(), "conv6")
 
 
-def test_a_folder_says_all_that_was_declared(lenet5, tmp_path):
-    record = Submission(
-        slug="snip-90",
-        kind="classifier",
-        architecture="lenet5",
-        widths={},
-        weights_sha256="",
-        measured_sparsity=None,
-        declared_sparsity=0.9,
-        pruner="snip",
-        moment="before",
-        scope="global",
-        structure="unstructured",
-        seed=1234,
-        recipe="digits-20",
-    )
-    folder = pack(
-        Normalised(lenet5, (0.5,), (0.25,)), record, tmp_path / "snip", {"suite": "digits"}
-    )
-    found = load_submission(folder)
-    assert torch.equal(found.model(images()), lenet5((images() - 0.5) / 0.25))
-    assert found.record.mean == (0.5,)
-    for field in ("slug", "declared_sparsity", "pruner", "moment", "scope", "seed", "recipe"):
-        assert getattr(found.record, field) == getattr(record, field)
-    assert found.record.measured_sparsity == 0
-    assert pack(found.model, found.record, folder) == folder
-    assert load_submission(folder).record == found.record
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (("schema = 1", "schema = 2"), "schema: got 2, expected 1"),
-        (('slug = "a"', 'slug = "../a"'), "slug: got"),
-        (('slug = "a"', "slug = 7"), "slug: got 7, expected str"),
-        (("[model]", "[modell]"), "modell: got 'unknown'"),
-        (("[model]", "[model]\nweights = 'x'"), "model.weights: got 'unknown'"),
-        (('kind = "classifier"', 'kind = "flow"'), "this version scores 'classifier'"),
-        (('sha256 = "', 'sha256 = "00'), "changed after it was packed"),
-        (("[model]", "[model"), "not readable"),
-    ],
-)
-def test_a_wrong_submission_toml_names_the_field(lenet5, tmp_path, change, message):
-    record = from_module(lenet5).record
-    folder = pack(
-        Normalised(lenet5),
-        Submission(
-            slug="a",
-            kind="classifier",
-            architecture="lenet5",
-            widths={},
-            weights_sha256=record.weights_sha256,
-            measured_sparsity=None,
-        ),
-        tmp_path / "a",
-    )
-    card = folder / "submission.toml"
-    card.write_text(card.read_text().replace(*change))
-    with pytest.raises(BenchError, match="E-SUBMISSION-TOML") as caught:
-        load_submission(folder)
-    assert message in str(caught.value)
-
-
-def test_pack_does_not_overwrite_a_strange_folder(lenet5, tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    record = load_submission(saved(tmp_path / "a.pt", lenet5.state_dict())).record
-    with pytest.raises(BenchError, match="not empty"):
-        pack(Normalised(lenet5), record, tmp_path)
-    assert (tmp_path / "thesis.tex").exists()
-
-
 def test_a_bare_module_is_marked_as_not_reproducible(lenet5):
     assert from_module(lenet5).flags == ("not-reproducible-from-file",)
 
@@ -285,6 +213,13 @@ def test_a_timm_state_dict_loads_by_its_name(tmp_path):
     loaded = load_submission(path, architecture="timm:resnet10t")
     batch = torch.rand(2, 3, 32, 32, generator=generator())
     assert torch.equal(loaded.model(batch), network(batch))
+
+
+def test_a_small_file_builds_no_large_network(tmp_path):
+    layers = {"patch_embed.proj.weight": torch.ones(2, 3, 2, 2), "head.weight": torch.ones(10, 2)}
+    path = saved(tmp_path / "a.pt", layers)
+    with pytest.raises(BenchError, match=r"E-WRONG-WEIGHTS: the file holds 44 numbers, .* more"):
+        load_submission(path, architecture="timm:vit_giant_patch14_dinov2")
 
 
 @pytest.mark.slow
