@@ -28,8 +28,8 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
     ),
     "E-PICKLED-MODULE": (
         "The file holds a pickled module; reading it would run code.",
-        "Save `model.state_dict()` in place of the model; or `bench pack FILE --module` takes the "
-        "weights out of a file of your own.",
+        "Save `model.state_dict()` in place of the model; out of a file of your own `bench pack` "
+        "takes the weights with `--module`.",
     ),
     "E-TORCHSCRIPT": (
         "The file is a TorchScript archive; loading it would run a program.",

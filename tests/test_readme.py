@@ -13,10 +13,11 @@ from typer.main import get_command
 from bench.cli import app
 from bench.records import from_json
 from bench.submissions.card import read_card
-from ci.readme import README, generated
+from ci.readme import PAGES, README, generated
 from ci.shipped import ROOT, shipped_runs
 
 TEXT = README.read_text(encoding="utf-8")
+WHOLE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", TEXT, flags=re.DOTALL | re.MULTILINE))
 
 
@@ -26,7 +27,7 @@ def blocks(language, text):
 
 COMMANDS = [
     line.partition("#")[0].strip()
-    for line in (*"".join(blocks("sh", TEXT)).splitlines(), *re.findall(r"`(bench [^`]+)`", TEXT))
+    for line in (*"".join(blocks("sh", WHOLE)).splitlines(), *re.findall(r"`(bench [^`]+)`", WHOLE))
     if line.startswith("bench ")
 ]
 
@@ -47,8 +48,10 @@ def leaves(command, path=()):
             yield " ".join((*path, name))
 
 
-def test_generated_parts_are_those_of_the_code_and_the_stored_runs():
-    assert generated(TEXT) == TEXT, "run `make docs`"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_generated_parts_are_those_of_the_code_and_the_stored_runs(page):
+    text = page.read_text(encoding="utf-8")
+    assert generated(text, PAGES[page]) == text, "run `make docs`"
 
 
 @pytest.mark.parametrize("line", [c for c in COMMANDS if "--install-completion" not in c])
@@ -68,9 +71,10 @@ def test_every_target_of_make_that_it_names_is_there():
     assert set(re.findall(r"\bmake ([a-z-]+)", TEXT)) <= targets
 
 
-def test_every_file_it_links_to_is_there():
-    for link in re.findall(r"\]\(([^)#]+)\)", TEXT):
-        assert (ROOT / link).is_file(), link
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_every_file_it_links_to_is_there(page):
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).is_file(), link
 
 
 def test_the_python_of_the_readme_runs_as_it_stands(dense, tmp_path):

@@ -195,7 +195,7 @@ def _name(machine: _Machine, text: str) -> None:
         raise machine.refusal(
             "E-PICKLED-MODULE",
             f"it holds Python objects besides tensors ({text[:80]!r}), and making them would run "
-            "code; `bench pack FILE --module` takes the weights out of a file of your own, or",
+            "code; out of a file of your own `bench pack` takes the weights with --module, or",
         )
     machine.push(Object())
 
