@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from bench import metrics
-from bench.attacks.fgsm import input_gradients
+from bench.attacks.fgsm import gives_no_direction, input_gradients
 from bench.data import SUITES, ImageSet
 from bench.inference import batches
 from bench.models import Normalised, prunable
@@ -214,7 +214,7 @@ def gradients(patient: Patient) -> Diagnosis:
     (slopes,) = input_gradients(
         patient.model, patient.images, patient.labels.to(patient.device), [cross_entropy]
     )
-    gone = float((slopes.flatten(1) == 0).all(1).double().mean())
+    gone = float(gives_no_direction(slopes).double().mean())
     size = float(patient.answers.abs().median())
     found = f"zero for {gone:.1%} of the images; median |answer| {size:.3g}"
     if gone <= MASKED:

@@ -25,7 +25,8 @@ class Score:
     """One number of a run, with its conditions.
 
     Args:
-        task: `clean`, `adversarial`, `shift`, `outliers`, `out-of-domain`, `lipschitz`, `cost`.
+        task: `clean`, `adversarial`, `shift`, `outliers`, `out-of-domain`, `lipschitz`, `cost`,
+            `audit`.
         set: Image set behind the number; for `layer_sparsity` the name of the layer.
         metric: Key of `bench.protocol.METRICS`.
         value: Finite number, or None together with a reason.
