@@ -158,7 +158,7 @@ class Run:
         seconds: Wall-clock time of the whole evaluation.
         trust: Who made it: the owner, the project's CI, or a maintainer.
         sandbox: Level of the sandbox that a submitted pruner ran in; None if none ran.
-        flags: Things a reader has to know, as stable words.
+        flags: Things a reader has to know, words of `bench.flags.FLAGS`.
         scores: The numbers.
     """
 
