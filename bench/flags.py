@@ -83,7 +83,7 @@ FLAGS: Mapping[str, Flag] = {
         _masked,
     ),
     "constant-output": Flag(
-        "more than 90 % of the images get the same answer, whatever is done to them",
+        "more than 90 % of the images get the same answer, which looks robust and is worth nothing",
         _above("top_class_share", CONSTANT),
     ),
     "saturated": Flag(
@@ -110,7 +110,7 @@ FLAGS: Mapping[str, Flag] = {
     "duplicate-weights": Flag("another entry of this ranking has exactly these weights"),
     "layer-collapse": Flag("a layer is all zeros"),
     "not-reproducible-from-file": Flag("scored as a module in Python; there is no file of it"),
-    "partial": Flag("some tasks of the protocol alone"),
+    "partial": Flag("scored on some tasks of the protocol alone"),
 }
 
 

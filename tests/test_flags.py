@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.flags import FAR, FLAGS, NEAR, flags_of, meaning
 from bench.ranking import DUPLICATE, relative, summary
 from bench.records import Run, Score, from_json, to_json
 from bench.store import load_run, open_store, save_run, score_frame
 from ci.shipped import ROOT
+from leaderboard.tables import flag_meanings, ranking_table
 from tests.factories import on_other_data, some_run, some_scores
 
 HONEST = {
@@ -163,3 +166,25 @@ def test_ratios_keep_the_flags_of_any_of_their_runs(tmp_path):
         "dense": "",
         "snip": "saturated tied-answers",
     }
+
+
+def test_the_commands_say_what_the_flags_of_their_runs_mean(tmp_path):
+    store = f"sqlite:///{tmp_path / 'bench.db'}"
+    run, copy = replace(some_run(), flags=("saturated",)), named(some_run(), "mine")
+    table_of(tmp_path, run, copy)
+    shown = CliRunner().invoke(app, ["show", run.run_id, "--store", store]).output
+    assert f"flag saturated: {meaning('saturated')}\n" in shown
+    listed = CliRunner().invoke(app, ["runs", "--store", store]).output
+    assert f"saturated {DUPLICATE}" in listed
+    assert listed.count(f"flag {DUPLICATE}: {meaning(DUPLICATE)}\n") == 1
+    assert listed.count("flag saturated:") == 1
+
+
+def test_the_table_of_the_page_keeps_flags_also_beside_ratios(tmp_path):
+    table = table_of(tmp_path, replace(some_run(), flags=("saturated", "not-known")))
+    for to_dense in (False, True):
+        shown = ranking_table(table, "accuracy", to_dense=to_dense)
+        assert shown["flags"].tolist() == ["saturated not-known"]
+        assert flag_meanings(shown) == {"saturated": meaning("saturated")}
+    plain = table.assign(flags="")
+    assert flag_meanings(ranking_table(plain, "accuracy", to_dense=False)) == {}
