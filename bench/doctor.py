@@ -14,10 +14,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from bench import metrics
-from bench.attacks.fgsm import input_gradients
+from bench.attacks.fgsm import gives_no_direction, input_gradients
 from bench.data import SUITES, ImageSet
+from bench.degeneracy import saturated_share, top_class_share
+from bench.flags import CONSTANT, MASKED, ROUNDED, SATURATED
 from bench.inference import batches
-from bench.models import Normalised, prunable
+from bench.models import Normalised
+from bench.models.sparsity import TINY, near_zero
 from bench.submissions import LoadedSubmission
 
 IMAGES = 256
@@ -25,11 +28,7 @@ CLOSE = 1e-3  # between the log-probabilities of one image, asked twice; of thei
 CHANCES = 3  # times chance that an accuracy must be to mean anything
 GAIN = 0.05  # of accuracy, that another normalisation must bring to be worth a word
 USUAL_SIZE = 3  # median |answer| of a trained network
-MASKED = 0.01  # share of images without a gradient
-SATURATED = 0.5  # share of images of confidence 1; of a dense LeNet5 a quarter
-TINY = 1e-8  # a weight that may have been meant to be zero
-MEANT = 0.01  # share of all weights that are tiny, from which on they were
-ROUNDED = 0.005  # between the declared and the measured sparsity
+MEANT = 0.01  # share of all weights that are tiny, from which on they may have been meant as zeros
 USUAL = {"none": ((), ()), "0.5:0.5": ((0.5,), (0.5,)), "0:0.00392157": ((0.0,), (1 / 255,))}
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -162,8 +161,8 @@ def classes(patient: Patient) -> Diagnosis:
     """Whether the classes are in the suite's order, and all of them are answered with."""
     answers, labels = patient.answers, patient.labels
     predicted = answers.argmax(1)
-    most = float(predicted.bincount().max()) / len(predicted)
-    if most > 0.9:
+    most = top_class_share(answers)
+    if most > CONSTANT:
         return Diagnosis(
             "classes",
             f"class {int(predicted.mode().values)} for {most:.0%} of the images",
@@ -214,7 +213,7 @@ def gradients(patient: Patient) -> Diagnosis:
     (slopes,) = input_gradients(
         patient.model, patient.images, patient.labels.to(patient.device), [cross_entropy]
     )
-    gone = float((slopes.flatten(1) == 0).all(1).double().mean())
+    gone = float(gives_no_direction(slopes).double().mean())
     size = float(patient.answers.abs().median())
     found = f"zero for {gone:.1%} of the images; median |answer| {size:.3g}"
     if gone <= MASKED:
@@ -233,8 +232,7 @@ def gradients(patient: Patient) -> Diagnosis:
 
 def saturation(patient: Patient) -> Diagnosis:
     """Whether confidences can rank images."""
-    confidences = patient.answers.log_softmax(1).max(1).values.exp()
-    share = float((confidences == 1).double().mean())
+    share = saturated_share(patient.answers.log_softmax(1))
     found = f"exactly 1 for {share:.1%} of the images"
     if share <= SATURATED:
         return Diagnosis("confidence", found)
@@ -246,15 +244,15 @@ def saturation(patient: Patient) -> Diagnosis:
 def sparsity(patient: Patient) -> Diagnosis:
     """Measured against declared, and weights that were meant to be zero."""
     record = patient.submission.record
-    weights = torch.cat([weight.detach().flatten() for weight in prunable(patient.model).values()])
-    tiny = int(((weights != 0) & (weights.abs() < TINY)).sum())
+    weights = near_zero(patient.model)
     measured, declared = record.measured_sparsity, record.declared_sparsity
     found = f"measured {measured:.4f}" if measured is not None else "not known"
     found += f", declared {declared:g}" if declared is not None else ""
-    if tiny > MEANT * len(weights):
+    if weights.tiny > MEANT:
         return Diagnosis(
             "sparsity",
-            f"{found}; {tiny:,} weights are nonzero but below {TINY:g}",
+            f"{found}; {round(weights.tiny * weights.count):,} weights are nonzero but below "
+            f"{TINY:g}",
             f"w[w.abs() < {TINY:g}] = 0 before saving: pruned or decayed, they count as kept",
         )
     if record.structure == "structured" or measured is None or declared is None:

@@ -5,6 +5,7 @@ Nothing is printed or stored here; every arrow goes down into the tasks.
 
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from bench.data import Progress, Suite, load_suite, prepare_shifts, silent, suit
 from bench.detectors import BY_EVIDENCE, DETECTORS, Known, check_installed, drawn
 from bench.environment import choose_device, environment
 from bench.errors import BenchError
+from bench.flags import flags_of
 from bench.inference import Case, Exhibit, Watcher, exhibit, look_at
 from bench.models import Normalised
 from bench.protocol import METRICS, PROTOCOL, Protocol
@@ -102,7 +104,7 @@ def evaluate(
         scores=scores,
     )
     outcomes = {key: kept for found in findings.values() for key, kept in found.outcomes.items()}
-    return Evaluation(run, outcomes)
+    return Evaluation(replace(run, flags=run.flags + flags_of(run)), outcomes)
 
 
 def _chosen(protocol: Protocol, only: Collection[str]) -> list[str]:

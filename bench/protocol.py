@@ -70,6 +70,11 @@ METRICS: Mapping[str, Metric] = {
     "zero_gradient_share": Metric(
         False, 0, 1, "", "share of images whose input gradient is exactly zero"
     ),
+    "top_class_share": Metric(False, 0, 1, "", "share of images with the most frequent answer"),
+    "saturated_share": Metric(False, 0, 1, "", "share of images of confidence 1 in float32"),
+    "tied_share": Metric(False, 0, 1, "", "share of images whose margin is 0 or another's too"),
+    "denormal_share": Metric(False, 0, 1, "", "share of prunable weights that are denormal"),
+    "tiny_share": Metric(False, 0, 1, "", "share of prunable weights below 1e-8 but not zero"),
     "lip_product_log10": Metric(
         False, -math.inf, math.inf, "log10", "the paper's product of the layers' spectral norms"
     ),
@@ -121,6 +126,10 @@ class Protocol:
         ece_bins: Equal-width bins of the calibration error.
         lipschitz_images: Test images of the Jacobian lower bound.
         latency_rounds: Interleaved timings of model and dense parent.
+        audit_images: The first test images, which the task audit attacks as one batch.
+        audit_epsilons: Of its attacks, in image units; the second is one that nothing withstands.
+        pgd_steps: Of projected gradient descent.
+        square_queries: Forward passes of the Square attack.
         attack_gradient: `input` differentiates through the normalisation; `unnormalised` takes
             the gradient of the bare network at un-normalised images (the authors' code).
         native_outlier_size: Outlier images keep their own size (the authors' Omniglot: 105×105)
@@ -144,6 +153,10 @@ class Protocol:
     ece_bins: int
     lipschitz_images: int
     latency_rounds: int
+    audit_images: int
+    audit_epsilons: tuple[float, float]
+    pgd_steps: int
+    square_queries: int
     attack_gradient: str
     native_outlier_size: bool
 
@@ -195,7 +208,16 @@ def _metric_meanings() -> dict[str, list[str | bool | None]]:
 PROTOCOL = Protocol(
     version=1,
     preset="standard",
-    tasks=("clean", "adversarial", "shift", "outliers", "out-of-domain", "lipschitz", "cost"),
+    tasks=(
+        "clean",
+        "adversarial",
+        "shift",
+        "outliers",
+        "out-of-domain",
+        "lipschitz",
+        "cost",
+        "audit",
+    ),
     batch_size=250,
     attacks=(
         ("fgsm-linf", 8 / 255),
@@ -220,6 +242,10 @@ PROTOCOL = Protocol(
     ece_bins=15,
     lipschitz_images=8,
     latency_rounds=7,
+    audit_images=256,
+    audit_epsilons=(8 / 255, 0.5),
+    pgd_steps=10,
+    square_queries=50,
     attack_gradient="input",
     native_outlier_size=False,
 )

@@ -37,9 +37,11 @@ RUN_COLUMNS = [
     "version",
     "preset",
     "flags",
+    "weights_sha256",
     "started",
 ]
 
+DUPLICATE = "duplicate-weights"
 Pick = Callable[[pd.DataFrame], pd.Series]
 
 
@@ -121,7 +123,8 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Indexed by `run_id`: the run's columns, those of `GROUP`, the columns of `HEADLINE`
-        (float, NaN where there is none) and `missing` (text).
+        (float, NaN where there is none) and `missing` (text). `flags` says of weights that
+        another entry of the group has, that they are `duplicate-weights`.
     """
     runs = frame.drop_duplicates("run_id").set_index("run_id")[[*RUN_COLUMNS, *GROUP]]
     table, missing = runs.copy(), pd.Series("", index=runs.index)
@@ -136,7 +139,15 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         gone = table[column].isna()
         missing[gone] += column + ": " + reasons[gone].fillna("not_run") + "; "
     table["missing"] = missing.str.removesuffix("; ")
+    table["flags"] = table["flags"].where(~_duplicated(table), table["flags"] + f" {DUPLICATE}")
+    table["flags"] = table["flags"].str.strip()
     return table.sort_index()
+
+
+def _duplicated(table: pd.DataFrame) -> pd.Series:
+    """Whether another entry of the group, by its slug, has the same weights."""
+    twins = table.groupby([*GROUP, "weights_sha256"], dropna=False)["slug"]
+    return twins.transform("nunique") > 1
 
 
 def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
@@ -150,10 +161,10 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
 
     Returns:
         One row for each group, architecture, recipe, pruner, moment, scope, structure and
-        declared sparsity, with `seeds` (count), `sparsity` (mean of the measured), and for each
-        column `NAME` (mean ratio; NaN if one of the seeds has none) and `NAME_std` (sample
-        deviation, NaN for one seed). Runs without a dense run of their seed are left out, and
-        so are runs that declare no seed.
+        declared sparsity, with `flags` (of any of its runs), `seeds` (count), `sparsity` (mean of
+        the measured), and for each column `NAME` (mean ratio; NaN if one of the seeds has none)
+        and `NAME_std` (sample deviation, NaN for one seed). Runs without a dense run of their
+        seed are left out, and so are runs that declare no seed.
     """
     names = columns or list(HEADLINE)
     family = [*GROUP, "architecture", "recipe"]
@@ -168,11 +179,17 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
         paired[name] = paired[name] - base if is_logarithm(name) else ratio
     kind = [*family, "pruner", "moment", "scope", "structure", "declared_sparsity"]
     grouped = paired.groupby(kind, dropna=False, sort=True)
-    result = grouped.agg(seeds=("seed", "nunique"), sparsity=("sparsity", "mean"))
+    result = grouped.agg(
+        flags=("flags", _any_of), seeds=("seed", "nunique"), sparsity=("sparsity", "mean")
+    )
     for name in names:
         result[name] = grouped[name].mean(skipna=False)
         result[f"{name}_std"] = grouped[name].std(ddof=1, skipna=False)
     return result.reset_index()
+
+
+def _any_of(flags: pd.Series) -> str:
+    return " ".join(dict.fromkeys(" ".join(flags).split()))
 
 
 def rank(table: pd.DataFrame, by: str = "accuracy") -> pd.DataFrame:

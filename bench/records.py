@@ -25,7 +25,8 @@ class Score:
     """One number of a run, with its conditions.
 
     Args:
-        task: `clean`, `adversarial`, `shift`, `outliers`, `out-of-domain`, `lipschitz`, `cost`.
+        task: `clean`, `adversarial`, `shift`, `outliers`, `out-of-domain`, `lipschitz`, `cost`,
+            `audit`.
         set: Image set behind the number; for `layer_sparsity` the name of the layer.
         metric: Key of `bench.protocol.METRICS`.
         value: Finite number, or None together with a reason.
@@ -157,7 +158,7 @@ class Run:
         seconds: Wall-clock time of the whole evaluation.
         trust: Who made it: the owner, the project's CI, or a maintainer.
         sandbox: Level of the sandbox that a submitted pruner ran in; None if none ran.
-        flags: Things a reader has to know, as stable words.
+        flags: Things a reader has to know, words of `bench.flags.FLAGS`.
         scores: The numbers.
     """
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.data import SUITES
 from bench.errors import ERRORS
+from bench.flags import FLAGS
 from bench.models import ARCHITECTURES
 from bench.protocol import as_markdown
 from bench.pruners import PRUNERS
@@ -188,10 +189,29 @@ def card_fields() -> str:
     return write(pd.DataFrame(rows, columns=("field", "meaning")), "markdown").decode().strip()
 
 
+GIVEN = {
+    "duplicate-weights": "the other rows",
+    "layer-collapse": "the weights",
+    "not-reproducible-from-file": "how it was scored",
+    "partial": "how it was scored",
+}
+
+
+def flags() -> str:
+    """The words on a row, and what they follow from."""
+    rows = [
+        (f"`{name}`", flag.meaning, "its numbers" if flag.rule else GIVEN[name])
+        for name, flag in FLAGS.items()
+    ]
+    names = ("flag", "meaning", "follows from")
+    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "results": results,
     "detectors": detectors,
     "metrics": as_markdown,
+    "flags": flags,
     "suites": suites,
     "architectures": architectures,
     "recipes": recipes,

@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.ranking import HEADLINE, higher_is_better, summary
 from bench.store import open_store, score_frame
 from leaderboard.charts import sparsity_chart
-from leaderboard.tables import explained, groups, ranking_table
+from leaderboard.tables import explained, flag_meanings, groups, ranking_table
 
 RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
 
@@ -41,6 +41,8 @@ def main() -> None:
         return
     st.altair_chart(sparsity_chart(table, by), width="stretch")
     st.dataframe(table, hide_index=True, width="stretch", column_config=_columns(table, to_dense))
+    for flag, meaning in flag_meanings(table).items():
+        st.caption(f"`{flag}`: {meaning}.")
     st.caption(
         "Runs are ranked only within one suite, limit, protocol and set of images. Anomalies are "
         "the positive class; fpr95 is the share of outliers that pass at the threshold that passes "
@@ -65,7 +67,10 @@ def _choices(runs: pd.DataFrame) -> tuple[pd.DataFrame, str, bool]:
 
 def _columns(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
     """Header help with the end that is better, and a number format, for each headline column."""
-    return {
+    flags = st.column_config.TextColumn(
+        "flags", help="What a reader has to know; each is explained below the table."
+    )
+    numbers = {
         column: st.column_config.NumberColumn(
             f"{column} {'↑' if higher_is_better(column) else '↓'}",
             help=explained(column, to_dense=to_dense),
@@ -74,6 +79,7 @@ def _columns(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
         for column in HEADLINE
         if column in table
     }
+    return {**numbers, "flags": flags}
 
 
 main()

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bench.flags import FLAGS
 from bench.protocol import METRICS
 from bench.ranking import GROUP, HEADLINE, higher_is_better, is_logarithm, rank, relative
 
@@ -46,17 +47,23 @@ def ranking_table(rows: pd.DataFrame, by: str, *, to_dense: bool) -> pd.DataFram
 
     Returns:
         Rank, who, the headline columns (with their deviations for ratios), reasons of missing
-        values; columns without any value are left out, but for those that the chart needs.
+        values, flags; columns without any value are left out, but for those that the chart needs.
     """
     if to_dense:
         table = rank(relative(rows), by)
         numbers = [name for column in HEADLINE for name in (column, f"{column}_std")]
-        columns = [*KIND, *numbers]
+        columns = [*KIND, *numbers, "flags"]
     else:
         table = rank(rows, by)
         columns = [*WHO, *HEADLINE, "missing", "flags"]
     empty = table[columns].isna().all() | (table[columns].astype(str) == "").all()
     return table[[c for c in columns if c in ("rank", "pruner", "sparsity", by) or not empty[c]]]
+
+
+def flag_meanings(table: pd.DataFrame) -> dict[str, str]:
+    """What the flags in a table mean, those that this version knows, in its order."""
+    there = set(" ".join(table.get("flags", [])).split())
+    return {name: flag.meaning for name, flag in FLAGS.items() if name in there}
 
 
 def explained(column: str, *, to_dense: bool) -> str:

@@ -147,7 +147,7 @@ def test_outcomes_give_the_accuracy_again_without_the_model(evaluation, test_ima
     run, outcomes = evaluation
     for key, conditions in {
         "digits": {"task": "clean"},
-        "fgsm-linf@0.0314": {"attack": "fgsm-linf", "epsilon": 8 / 255},
+        "fgsm-linf@0.0314": {"task": "adversarial", "attack": "fgsm-linf", "epsilon": 8 / 255},
         "fog/3": {"corruption": "fog", "severity": 3},
     }.items():
         again = float((outcomes[key].predicted == labels).mean())
@@ -182,7 +182,7 @@ def test_the_authors_preset_attacks_past_the_normalisation(submission, evaluatio
     run, _ = evaluate(
         submission, "digits", protocol=PROTOCOLS["authors"], only=["clean", "adversarial"]
     )
-    at = {"attack": "fgsm-linf", "metric": "accuracy"}
+    at = {"task": "adversarial", "attack": "fgsm-linf", "metric": "accuracy"}
     assert value(run, **at) > value(evaluation.run, **at)  # a misaligned attack is weaker
     clean = {"task": "clean", "metric": "accuracy"}
     assert value(run, **clean) == value(evaluation.run, **clean)

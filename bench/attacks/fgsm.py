@@ -76,6 +76,11 @@ def input_gradients(
         ]
 
 
+def gives_no_direction(gradient: Tensor) -> Tensor:
+    """(N,) bool: the images whose (N, ...) gradient is zero or no number throughout."""
+    return (gradient.flatten(1).sign() == 0).all(1)
+
+
 def linf_step(images: Tensor, gradient: Tensor, epsilon: float) -> Tensor:
     """clip(x + epsilon sign(g)) to [0, 1].
 

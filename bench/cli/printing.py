@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from bench.flags import meaning
 from bench.protocol import METRICS, Protocol
 from bench.records import Run, Score
 
@@ -45,8 +46,7 @@ def print_run(run: Run, *, every: bool = False) -> None:
         f"({run.protocol.sha256[:12]}), run {run.run_id}"
     )
     print(f"{where.device}, {where.threads} threads, torch {where.torch}, {run.seconds:.1f} s")
-    if run.flags:
-        print("flags: " + ", ".join(run.flags))
+    print_flags(run.flags)
     if run.protocol.preset == "detectors" and any(s.detector for s in run.scores) and not every:
         _print_board(run)
         return
@@ -58,6 +58,12 @@ def print_run(run: Run, *, every: bool = False) -> None:
     if not every:
         hidden = len(run.scores) - len(shown)
         print(f"{hidden} more scores: bench show {run.run_id[:8]}", file=sys.stderr)
+
+
+def print_flags(flags: Iterable[str]) -> None:
+    """What each word means, once."""
+    for flag in dict.fromkeys(flags):
+        print(f"flag {flag}: {meaning(flag)}")
 
 
 def _print_board(run: Run) -> None:

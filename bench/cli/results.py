@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import options
-from bench.cli.printing import print_frame, print_run
+from bench.cli.printing import print_flags, print_frame, print_run
 from bench.errors import BenchError
 from bench.files import write_atomically
 from bench.records import canonical_json, to_json
@@ -39,7 +39,9 @@ def runs(
         images = "all images" if limit != limit else f"first {limit:g} images"
         title = f"{name}, {images}, protocol {group['version'].iloc[0]} {group['preset'].iloc[0]}"
         columns = ["rank", "run_id", "slug", "sparsity", "seed", *dict.fromkeys([by, *HEADLINE])]
-        print_frame(group.reset_index()[columns], title)
+        flagged = ["flags"] if group["flags"].any() else []
+        print_frame(group.reset_index()[columns + flagged], title)
+    print_flags(" ".join(table["flags"]).split())
 
 
 @app.command(epilog="Example:\n\nbench show 3f2a")

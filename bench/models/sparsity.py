@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from bench.models.network import prunable
+
+TINY = 1e-8  # a weight that may have been meant to be zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +49,31 @@ def measured_sparsity(network: nn.Module, dense: nn.Module | None = None) -> Spa
         nonzero=nonzero,
         layers=layers,
         counts={name.removesuffix(".weight"): count for name, count in counts.items()},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NearZero:
+    """Weights that are not zero, and do nothing that a zero would not.
+
+    Args:
+        count: Prunable weights of the network as loaded.
+        tiny: Share of them that is nonzero but below `TINY` in size.
+        denormal: Share that is nonzero but below the smallest normal number of its dtype, where
+            digits are lost and processors are slow.
+    """
+
+    count: int
+    tiny: float
+    denormal: float
+
+
+def near_zero(network: nn.Module) -> NearZero:
+    """Counts weights that stand where a zero could."""
+    weights = torch.cat([weight.detach().flatten() for weight in prunable(network).values()]).abs()
+    small, least = weights[(weights > 0) & (weights < TINY)], torch.finfo(weights.dtype).tiny
+    return NearZero(
+        count=len(weights),
+        tiny=len(small) / len(weights),
+        denormal=int((small < least).sum()) / len(weights),
     )

@@ -94,8 +94,8 @@ def score_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
 
     Returns:
         The run's columns (`run_id`, `slug`, `architecture`, `pruner`, `moment`, `scope`,
-        `structure`, `seed`, `recipe`, `sparsity`, `declared_sparsity`, `suite`, `limit`,
-        `version`, `preset`, `protocol`, `data`, `flags`, `started`), then those of a score.
+        `structure`, `seed`, `recipe`, `sparsity`, `declared_sparsity`, `weights_sha256`, `suite`,
+        `limit`, `version`, `preset`, `protocol`, `data`, `flags`, `started`), then a score's.
         `data` is the canonical JSON of all fingerprints.
     """
     runs = sa.select(RUN.c.run_id, RUN.c.record).order_by(RUN.c.run_id)
@@ -140,6 +140,7 @@ SUBMISSION_COLUMNS = (
     "seed",
     "recipe",
     "declared_sparsity",
+    "weights_sha256",
 )
 
 

@@ -42,8 +42,8 @@ class LoadedSubmission:
         model: In evaluation mode; takes images in [0, 1].
         dense: The same architecture at full width, its weights without meaning; None for a
             module outside the table.
-        flags: What a reader of its runs has to know: `layer-collapse` (a layer is all zeros),
-            `not-reproducible-from-file`.
+        flags: What a reader of its runs has to know, words of `bench.flags.FLAGS`:
+            `layer-collapse`, `not-reproducible-from-file`.
         file_sha256: Of a weights file that is no submission folder.
     """
 

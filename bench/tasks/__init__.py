@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bench.inference import Case, Findings
 from bench.tasks.adversarial import adversarial
+from bench.tasks.audit import audit
 from bench.tasks.clean import clean
 from bench.tasks.cost import cost
 from bench.tasks.lipschitz import lipschitz
@@ -19,6 +20,7 @@ TASKS: Mapping[str, Callable[[Case], Findings]] = {
     "out-of-domain": out_of_domain,
     "lipschitz": lipschitz,
     "cost": cost,
+    "audit": audit,
 }
 
 __all__ = ["TASKS"]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench import metrics
 from bench.attacks import ATTACKS
-from bench.attacks.fgsm import Loss, input_gradients
+from bench.attacks.fgsm import Loss, gives_no_direction, input_gradients
 from bench.detection import compared, detection_scores
 from bench.inference import Case, Evidence, Exhibit, Findings, batches, gather
 from bench.records import Score
@@ -63,8 +63,8 @@ def _attacked(case: Case, labels: Tensor) -> Attacked:
     for done, (images, truth) in enumerate(zip(stream, targets, strict=True), start=1):
         gradients = _gradients(case, images, truth.to(case.device))
         for name in {name for name, _ in case.protocol.attacks}:
-            still = gradients[ATTACKS[name].loss].flatten(1) == 0
-            zero_gradients[name] += int(still.all(1).sum())
+            still = gives_no_direction(gradients[ATTACKS[name].loss])
+            zero_gradients[name] += int(still.sum())
         for key in case.protocol.attacks:
             attack = ATTACKS[key[0]]
             moved = attack.step(images, gradients[attack.loss], key[1])

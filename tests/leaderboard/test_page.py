@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import leaderboard
+from bench.flags import meaning
 from bench.protocol import PROTOCOLS
 from bench.ranking import HEADLINE
 from bench.records import Run, Score
@@ -166,6 +167,14 @@ def test_a_number_that_is_missing_is_explained_and_no_empty_column_stands_there(
     assert "nll: not_run" in row["missing"]
     assert "nll" not in row.index
     assert "flags" not in row.index
+
+
+def test_each_flag_of_the_table_is_explained_below_it_and_no_other(url):
+    fill(url, replace(some_run(), flags=("saturated", "of-another-version")))
+    page = visit()
+    assert table(page)["flags"].tolist() == ["saturated of-another-version"]
+    explained = [caption.value for caption in page.main.caption if caption.value.startswith("`")]
+    assert explained == [f"`saturated`: {meaning('saturated')}."]
 
 
 def test_rows_are_ordered_by_the_number_that_the_visitor_picks(url):

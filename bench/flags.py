@@ -1,0 +1,133 @@
+"""What a reader of a run has to know, as stable words: their meaning, and the rules behind them.
+
+A rule reads nothing but the stored numbers of a run, so that anybody can check its flags. Where a
+run has not the numbers of a rule, the rule is silent.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench.protocol import PROTOCOL
+from bench.records import Run
+
+Numbers = Callable[..., float]  # metric[, attack, epsilon] -> value in the task audit, or NaN
+Rule = Callable[[Run, Numbers], bool]
+
+NEAR, FAR = PROTOCOL.audit_epsilons
+
+# Each threshold between the honest LeNet5 of `submissions` and the cheats of tests/test_cheats.py
+MASKED = 0.01  # share of images without a gradient; honest 0, logits × 10 half of them
+SCALED = 0.05  # of accuracy, lost to FGSM by a scale-free loss alone; honest at most 0.012
+BEATEN = 0.02  # of accuracy, that a weaker attack takes more; honest at most 0, 5 images of 256
+WITHSTOOD = 0.2  # accuracy where any image can become any other's grey; honest 0, chance 0.1
+CONSTANT = 0.9  # share of one answer; honest 0.43, but for a network that pruning destroyed
+SATURATED = 0.7  # share of confidences of 1; honest 0.26, logits × 3 three quarters
+TIED = 0.01  # share of margins that are not their image's own; honest 0
+UNREAL = 0.1  # share of weights next to zero; honest 0.021, which weight decay shrank
+ROUNDED = 0.005  # of weights, declared and not zero
+CHANNELS = 0.25  # weights gone for a declared share of channels; honest a third of it or more
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A word on a row.
+
+    Args:
+        meaning: One line for readers.
+        rule: Whether a run's numbers have it; None for what its maker or its neighbours say.
+    """
+
+    meaning: str
+    rule: Rule | None = None
+
+
+def _masked(_: Run, at: Numbers) -> bool:
+    fgsm, scale_free, noise, pgd, square = (
+        at("accuracy", attack, NEAR)
+        for attack in (
+            "fgsm-linf",
+            "fgsm-linf-standardised",
+            "noise-linf",
+            "pgd-linf",
+            "square-linf",
+        )
+    )
+    return (
+        at("zero_gradient_share", "fgsm-linf", NEAR) > MASKED
+        or fgsm - scale_free > SCALED
+        or fgsm - noise > BEATEN
+        or pgd - fgsm > BEATEN
+        or pgd - square > BEATEN
+        or at("accuracy", "pgd-linf", FAR) > WITHSTOOD
+    )
+
+
+def _above(metric: str, threshold: float) -> Rule:
+    return lambda _, at: at(metric) > threshold
+
+
+def _not_there(run: Run, _: Numbers) -> bool:
+    declared, measured = run.submission.declared_sparsity, run.submission.measured_sparsity
+    if declared is None or measured is None:
+        return False
+    if run.submission.structure == "structured":
+        return measured < CHANNELS * declared
+    return declared - measured > ROUNDED
+
+
+FLAGS: Mapping[str, Flag] = {
+    "masked-gradients": Flag(
+        "attacks by gradients are blinded: there is none, or an attack that sees less does better; "
+        "its accuracy under attack means nothing",
+        _masked,
+    ),
+    "constant-output": Flag(
+        "more than 90 % of the images get the same answer, which looks robust and is worth nothing",
+        _above("top_class_share", CONSTANT),
+    ),
+    "saturated": Flag(
+        "most confidences are exactly 1, so that FGSM and detectors by confidence see little",
+        _above("saturated_share", SATURATED),
+    ),
+    "tied-answers": Flag(
+        "more than 1 % of the images have exactly the margin of another, or none: rounded answers",
+        _above("tied_share", TIED),
+    ),
+    "denormal-weights": Flag(
+        "more than a tenth of the weights are denormal numbers, which are slow and act as zeros",
+        _above("denormal_share", UNREAL),
+    ),
+    "near-zero-weights": Flag(
+        "more than a tenth of the weights are below 1e-8 but not zero: they count as kept",
+        _above("tiny_share", UNREAL),
+    ),
+    "sparsity-not-there": Flag(
+        "fewer weights are zero or removed than declared; of declared channels, not even a quarter "
+        "of their share",
+        _not_there,
+    ),
+    "duplicate-weights": Flag("another entry of this ranking has exactly these weights"),
+    "layer-collapse": Flag("a layer is all zeros"),
+    "not-reproducible-from-file": Flag("scored as a module in Python; there is no file of it"),
+    "partial": Flag("scored on some tasks of the protocol alone"),
+}
+
+
+def flags_of(run: Run) -> tuple[str, ...]:
+    """The flags that follow from the numbers of a run, in the order of the table."""
+    audited = {
+        (score.metric, score.attack, score.epsilon): score.value
+        for score in run.scores
+        if score.task == "audit" and score.value is not None
+    }
+
+    def at(metric: str, attack: str | None = None, epsilon: float | None = None) -> float:
+        return audited.get((metric, attack, epsilon), math.nan)
+
+    return tuple(name for name, flag in FLAGS.items() if flag.rule and flag.rule(run, at))
+
+
+def meaning(flag: str) -> str:
+    """What a word says; of one that another version of the program gave, that it is not known."""
+    return FLAGS[flag].meaning if flag in FLAGS else "not a flag of this version"
