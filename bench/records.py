@@ -187,6 +187,19 @@ class Run:
         return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that cannot be right about a run or a store.
+
+    Args:
+        where: The row or score, e.g. `run 5` or `score of run 5`.
+        what: What is there, and what was expected.
+    """
+
+    where: str
+    what: str
+
+
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no white space: equal values, equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -160,6 +160,7 @@ def test_the_database_itself_refuses_impossible_scores(url, tmp_path):
     with open_store(url) as store:
         save_run(store, some_run())
     connection = sqlite3.connect(tmp_path / "bench.db")
+    connection.execute("DROP TRIGGER score_no_update")
     for change in ("value = 9e999", "reason = 'failed'", "n = -1"):
         with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
             connection.execute(f"UPDATE score SET {change} WHERE value IS NOT NULL")
