@@ -53,6 +53,7 @@ def edited(path: Path, target: Path) -> Iterator[sqlite3.Connection]:
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
         triggers = connection.execute(query).fetchall()
         connection.execute("PRAGMA ignore_check_constraints=ON")
+        connection.execute("PRAGMA synchronous=OFF")
         for name, _ in triggers:
             connection.execute(f"DROP TRIGGER {name}")
         yield connection

@@ -21,6 +21,7 @@ from bench.store import (
     open_store,
     save_run,
     score_frame,
+    verify_chain,
 )
 from tests.factories import some_run
 
@@ -192,6 +193,7 @@ def writer(url: str, first: int, count: int) -> "subprocess.Popen[str]":
 def whole_runs(url: str) -> set[int]:
     with open_store(url) as store:
         frame = score_frame(store)
+        assert verify_chain(store).findings == ()
     assert (frame.groupby("run_id").size() == SCORES).all()
     return set(frame["seed"].astype(int))
 
