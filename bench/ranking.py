@@ -38,6 +38,7 @@ RUN_COLUMNS = [
     "preset",
     "flags",
     "started",
+    "trust",
 ]
 
 Pick = Callable[[pd.DataFrame], pd.Series]

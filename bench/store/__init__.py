@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bench.store.engine import Store, open_store
     from bench.store.runs import (
         Entry,
+        check_reason,
         load_entry,
         load_outcomes,
         load_run,
@@ -26,6 +27,7 @@ __all__ = [
     "Entry",
     "Outcome",
     "Store",
+    "check_reason",
     "load_entry",
     "load_outcomes",
     "load_run",
@@ -39,6 +41,7 @@ __all__ = [
 _HOMES = {
     "Chain": "bench.store.verification",
     "Entry": "bench.store.runs",
+    "check_reason": "bench.store.runs",
     "load_entry": "bench.store.runs",
     "standing_ids": "bench.store.runs",
     "verify_chain": "bench.store.verification",

@@ -69,6 +69,7 @@ def save_run(
         BenchError: E-NO-SUCH-RUN, or E-BAD-VALUE for a correction without a reason, of less
             trust, or that stands already as another row.
     """
+    check_reason(supersedes, reason)
     record = to_json(run)
     scores = [
         {"position": number} | {name: _real(name, value) for name, value in score.items()}
@@ -103,6 +104,15 @@ def save_run(
     return True
 
 
+def check_reason(supersedes: str | None, reason: str | None) -> None:
+    """A correction names a run and a reason, or there is none; else E-BAD-VALUE."""
+    if bool(supersedes) != bool(reason):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"supersedes {supersedes!r} for the reason {reason!r}: expected both or neither",
+        )
+
+
 def _real(name: str, value: Any) -> Any:
     """As it will come out of the database: what is a count in Python may be a float there."""
     return float(value) if name in REALS and value is not None else value
@@ -112,11 +122,6 @@ def _place(
     connection: Connection, run: Run, supersedes: str | None, reason: str | None
 ) -> dict[str, Any] | None:
     """Position, previous hash and what is superseded; None if the run that stands is as good."""
-    if bool(supersedes) != bool(reason):
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"supersedes {supersedes!r} for the reason {reason!r}: expected both or neither",
-        )
     columns = RUN.c.position, RUN.c.run_id, RUN.c.trust
     own = connection.execute(
         sa.select(*columns).where(STANDING, RUN.c.run_id == run.run_id)
