@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 from bench.protocol import METRICS, PROTOCOLS, Protocol
-from bench.records import TRUST, Finding, Run, Score, from_json
+from bench.records import Finding, Run, Score, from_json
 
 SHARES = ("accuracy", "zero_gradient_share", "layer_sparsity", "sparsity")
 COUNTS = ("parameters", "nonzero", "macs_dense", "macs_sparse", "size_bytes", "peak_memory_bytes")
@@ -35,7 +35,7 @@ def impossible(record: Mapping[str, Any]) -> list[Finding]:
     """
     try:
         run = from_json(record)
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         return [Finding("record", f"cannot be read: {error}")]
     found = [finding for rule in RULES.values() for finding in rule(run)]
     if "trust" in record and record.get("run_id") != run.run_id:
@@ -52,12 +52,10 @@ def protocol_of(run: Run) -> Protocol | None:
 
 
 def names(run: Run) -> Iterator[Finding]:
-    """Trust, protocol and metrics are among those that exist."""
+    """Protocol and metrics are among those that exist."""
     protocol = protocol_of(run)
     if protocol is not None and protocol.id != run.protocol:
         yield Finding("protocol", f"got {run.protocol}, its hash is that of {protocol.id}")
-    if run.trust not in TRUST:
-        yield Finding("trust", f"got {run.trust!r}, expected one of {TRUST}")
     for score in run.scores:
         if score.metric not in METRICS:
             yield Finding(_name(score), "no such metric")

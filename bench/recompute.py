@@ -193,7 +193,8 @@ def wilson(hits: int, n: int, z: float) -> tuple[float, float]:
     share, spread = hits / n, z * z / n
     middle = share + spread / 2
     half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
+    low = (middle - half) / (1 + spread) if hits > 0 else 0.0  # exactly: no rounding there
+    return low, (middle + half) / (1 + spread) if hits < n else 1.0
 
 
 def _sample(claim: Claim, place: Place, numbers: np.ndarray) -> Sample:

@@ -29,6 +29,7 @@ COMMANDS = [
     "show",
     "compare",
     "export",
+    "verify",
     "leaderboard",
     "data list",
     "data fetch",

@@ -67,7 +67,6 @@ def fog(record, metric="accuracy"):
 
 
 LIES = {
-    "trust that there is not": ("names", lambda r: r.update(trust="saintly")),
     "the hash of another preset": ("names", lambda r: r["protocol"].update(preset="authors")),
     "a metric of one's own": (
         "names",
