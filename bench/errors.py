@@ -116,7 +116,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
     ),
     "E-IMPOSSIBLE-VALUE": (
         "A run has numbers that no honest run can have.",
-        "Score the model again, and correct the row with `bench evaluate --supersedes`.",
+        "Score the model again with `--supersedes RUN --reason TEXT`, which corrects the row.",
     ),
     "E-ANOTHER-MODEL": (
         "The model is not the one that the run is of.",

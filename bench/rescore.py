@@ -13,6 +13,7 @@ from bench.records import Finding, Run, Score
 from bench.store import Outcome
 
 CLOSE = 1e-12
+AS_THEY_ARE = ("clean", "outliers", "out-of-domain")  # tasks whose sets have one answer an image
 
 
 def rescored(
@@ -46,12 +47,12 @@ def rescored(
 
 
 def outcome_key(score: Score) -> str:
-    """Under which key the answers behind a score are stored."""
-    if score.task == "adversarial":
-        return f"{score.attack}@{score.epsilon or 0:.4f}"
-    if score.task == "shift":
-        return f"{score.corruption}/{score.severity}"
-    return score.set
+    """Under which key the answers behind a score are stored; "" if none are."""
+    keys = {
+        "adversarial": f"{score.attack}@{score.epsilon or 0:.4f}",
+        "shift": f"{score.corruption}/{score.severity}",
+    }
+    return score.set if score.task in AS_THEY_ARE else keys.get(score.task, "")
 
 
 def _accuracy(score: Score, answers: Outcome, labels: np.ndarray) -> Iterator[Finding]:

@@ -130,6 +130,7 @@ def test_a_refused_file_ends_in_one_line_with_a_code_and_stores_nothing(tmp_path
         (["evaluate", "nothing.pt"], "E-NO-SUCH-FILE"),
         (["evaluate", "x.pt", "--preset", "lenient"], "E-BAD-VALUE"),
         (["evaluate", "x.pt", "--normalize", "yes"], "E-BAD-VALUE"),
+        (["evaluate", "x.pt", "--reason", "no run is named"], "E-BAD-VALUE"),
         (["evaluate", "x.pt", "--store", "sqlite:////no/such/x.db"], "E-NO-STORE"),
         (["train", "--suite", "imagenet", "--out", "o"], "E-UNKNOWN-SUITE"),
         (["train", "--recipe", "soup", "--out", "o"], "E-BAD-VALUE"),

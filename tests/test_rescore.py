@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.data import load_suite
+from bench.records import Score
 from bench.rescore import outcome_key, rescored
 from bench.store import Outcome
 
@@ -62,3 +63,9 @@ def test_a_run_without_stored_answers_has_nothing_to_follow_from(scored, labels)
 
 def test_every_stored_answer_has_scores_that_follow_from_it(scored):
     assert set(scored.outcomes) <= {outcome_key(score) for score in scored.run.scores}
+
+
+def test_accuracies_of_a_task_without_stored_answers_are_left_alone(scored, labels):
+    audit = Score(task="audit", set="digits", metric="accuracy", value=0.25, n=20)
+    longer = replace(scored.run, scores=(*scored.run.scores, audit))
+    assert rescored(longer, scored.outcomes, labels) == []

@@ -61,7 +61,8 @@ def test_columns_without_a_value_are_left_out_but_for_those_of_the_chart(runs_of
     run = some_run(scores=[])
     unknown = replace(run.submission, pruner=None, measured_sparsity=None, seed=None)
     table = ranking_table(runs_of(replace(run, submission=unknown)), "ece", to_dense=False)
-    assert list(table) == ["rank", "slug", "pruner", "sparsity", "architecture", "ece", "missing"]
+    who = ["rank", "slug", "pruner", "sparsity", "architecture", "trust"]
+    assert list(table) == [*who, "ece", "missing"]
     assert table[["rank", "pruner", "sparsity", "ece"]].isna().all(axis=None)
 
 
