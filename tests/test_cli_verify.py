@@ -13,6 +13,7 @@ from bench.errors import BenchError
 from bench.records import canonical_json, to_json
 from bench.store import open_store, save_run
 from tests.factories import some_run
+from tests.store.ledgers import fill_old, old_id
 
 
 def bench(*words):
@@ -125,6 +126,16 @@ def test_a_made_up_accuracy_diverges(run_file, dense):
     error = refused("verify", run_file(accuracy=0.0), *words)
     assert error.code == "E-DIVERGED"
     assert re.search(r"DIVERGED: \d+ of 400 images right, .* seed 1", error.message)
+
+
+def test_a_store_of_the_first_schema_is_verified_shown_and_exported_by_its_old_ids(path, scored):
+    url, run_id = f"sqlite:///{path}", old_id(scored.run)
+    fill_old(url, [scored.run], lambda _: scored.outcomes)
+    for words in (["verify"], ["verify", run_id], ["show", run_id[:6]]):
+        done = bench(*words, "--store", url)
+        assert done.exit_code == 0, done.exception
+    table = bench("export", run_id, "--format", "csv", "--store", url).output
+    assert len(table.splitlines()) == 1 + len(scored.run.scores)
 
 
 def test_a_file_that_is_no_record_and_a_sample_of_no_run_are_refused(tmp_path, store):

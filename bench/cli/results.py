@@ -92,7 +92,7 @@ def export(
 ) -> None:
     """Write one run, or the ranking of all, as a file that other programs read."""
     from bench import ranking, tables
-    from bench.store import load_run, open_store, score_frame
+    from bench.store import load_entry, load_run, open_store, score_frame
 
     if run is not None and relative:
         raise BenchError("E-BAD-VALUE", "--relative: got a single run, expected none")
@@ -102,7 +102,7 @@ def export(
         else:
             frame = score_frame(opened)
             if run is not None:
-                full = load_run(opened, run).run_id
+                full = load_entry(opened, run).record["run_id"]
                 content = tables.write(frame[frame["run_id"] == full], format)
             else:
                 table = ranking.summary(frame)

@@ -80,24 +80,25 @@ def _checked_store(
     url: str, prefix: str | None, head: str | None, progress: Report
 ) -> tuple[Run | None, Mapping[str, "Outcome"]]:
     """Checks the chain, then the numbers of one run or of all; the one run."""
-    from bench.store import load_outcomes, load_run, open_store, standing_ids, verify_chain
+    from bench.store import load_entry, load_outcomes, open_store, standing_ids, verify_chain
 
     with open_store(url, readonly=True) as store:
         chain = verify_chain(store, noted=head)
         _refuse("E-CHAIN-BROKEN", url, list(chain.findings))
         every = standing_ids(store)
-        run = None if prefix is None else load_run(store, prefix)
+        entry = None if prefix is None else load_entry(store, prefix)
+        chosen = every if entry is None else [entry.record["run_id"]]
         findings: list[Finding] = []
         unknown: set[str] = set()
-        for done, run_id in enumerate(every if run is None else [run.run_id], start=1):
+        for done, run_id in enumerate(chosen, start=1):
             findings += _doubts(store, run_id, unknown)
-            progress("numbers", done, len(every) if run is None else 1)
+            progress("numbers", done, len(chosen))
         _refuse("E-IMPOSSIBLE-VALUE", url, findings)
         print(f"{chain.runs} rows, {len(every)} of them stand: unbroken, no impossible value.")
         if unknown:
             print(f"Of protocols unknown to this program: {', '.join(sorted(unknown))}.")
         print(f"head {chain.head}")
-        return run, {} if prefix is None else load_outcomes(store, prefix)
+        return (from_json(entry.record), load_outcomes(store, chosen[0])) if entry else (None, {})
 
 
 def _doubts(store: "Store", run_id: str, unknown: set[str]) -> list[Finding]:

@@ -80,7 +80,7 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
         if not _is_up_to_date(engine, readonly):
             with open_store(url):
                 pass
-    except (SQLAlchemyError, ImportError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, ImportError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BenchError(
             "E-NO-STORE",

@@ -198,13 +198,20 @@ def standing_ids(store: Store) -> list[str]:
 
 
 def load_outcomes(store: Store, prefix: str) -> dict[str, Outcome]:
-    """Per-image outcomes of the run whose id begins so, by set."""
+    """Per-image outcomes of the run whose id begins so, by set.
+
+    Raises:
+        BenchError: E-NO-SUCH-RUN, or E-CHAIN-BROKEN if they cannot be read.
+    """
     with store.engine.begin() as connection:
         run = sa.select(RUN.c.position).where(
             STANDING, RUN.c.run_id == _full_id(connection, prefix)
         )
         rows = connection.execute(sa.select(OUTCOME).where(OUTCOME.c.run == run.scalar_subquery()))
-        return {row.key: decompress(row.content, row.n) for row in rows}
+        try:
+            return {row.key: decompress(row.content, row.n) for row in rows}
+        except ValueError as error:
+            raise BenchError("E-CHAIN-BROKEN", f"run {prefix}: {error}") from error
 
 
 def score_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:

@@ -4,15 +4,21 @@ import random
 import shutil
 import sqlite3
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
-from bench.records import Run
+from bench.records import Run, to_json
 from bench.store import Outcome, open_store, save_run
+from bench.store.engine import MIGRATIONS
+from bench.store.outcomes import compress
 from tests.factories import some_run, some_scores
 
 RUNS = 40
@@ -43,6 +49,47 @@ def fill(path: Path) -> str:
         wrong = small_run(9).run_id
         assert save_run(store, small_run(99), {}, supersedes=wrong, reason="the wrong seed")
     return url
+
+
+def old_id(run: Run) -> str:
+    """Another than it would have today, as ids of the first schema were."""
+    return run.run_id[::-1]
+
+
+def fill_old(
+    url: str, runs: Iterable[Run], answers: Callable[[int], Mapping[str, Outcome]] = outcomes
+) -> None:
+    """A store as the first schema was written: records without trust, no positions."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        run_table, score, outcome = (tables.tables[n] for n in ("run", "score", "outcome"))
+        for number, run in enumerate(runs):
+            record: dict[str, Any] = to_json(run)
+            scores = record.pop("scores")
+            del record["trust"], record["sandbox"]
+            record["run_id"] = old_id(run)
+            row = {
+                "run_id": old_id(run),
+                "suite": run.suite,
+                "protocol_sha256": run.protocol.sha256,
+                "weights_sha256": run.submission.weights_sha256,
+                "record": record,
+            }
+            connection.execute(run_table.insert(), row)
+            numbered = [{"run_id": old_id(run), "position": i, **s} for i, s in enumerate(scores)]
+            connection.execute(score.insert(), numbered)
+            kept = [
+                {"run_id": old_id(run), "key": key, "n": len(one.msp), "content": compress(one)}
+                for key, one in answers(number).items()
+            ]
+            connection.execute(outcome.insert(), kept)
+    engine.dispose()
 
 
 @contextmanager

@@ -8,51 +8,12 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
-from bench.records import Run, to_json
 from bench.store import load_outcomes, load_run, open_store, save_run, verify_chain
-from bench.store.engine import MIGRATIONS
-from bench.store.outcomes import compress
-from tests.store.ledgers import outcomes, small_run
-
-
-def fill_old(url: str, runs: list[Run]) -> None:
-    """A store as the first schema was written: records without trust, no positions."""
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        tables = sa.MetaData()
-        tables.reflect(connection)
-        run_table, score, outcome = (tables.tables[n] for n in ("run", "score", "outcome"))
-        for number, run in enumerate(runs):
-            record: dict[str, Any] = to_json(run)
-            scores = record.pop("scores")
-            del record["trust"], record["sandbox"]
-            row = {
-                "run_id": run.run_id,
-                "suite": run.suite,
-                "protocol_sha256": run.protocol.sha256,
-                "weights_sha256": run.submission.weights_sha256,
-                "record": record,
-            }
-            connection.execute(run_table.insert(), row)
-            numbered = [{"run_id": run.run_id, "position": i, **s} for i, s in enumerate(scores)]
-            connection.execute(score.insert(), numbered)
-            kept = [
-                {"run_id": run.run_id, "key": key, "n": len(one.msp), "content": compress(one)}
-                for key, one in outcomes(number).items()
-            ]
-            connection.execute(outcome.insert(), kept)
-    engine.dispose()
+from tests.store.ledgers import fill_old, old_id, outcomes, small_run
 
 
 def in_order(path: Path, query: str) -> list[tuple[object, ...]]:
@@ -69,13 +30,13 @@ def test_an_old_store_opens_with_every_row_chained_in_the_order_of_writing(url):
         chain = verify_chain(store)
         assert (chain.runs, chain.findings) == (4, ())
         for number, run in enumerate(RUNS):
-            assert load_run(store, run.run_id) == run
-            found = load_outcomes(store, run.run_id)
+            assert load_run(store, old_id(run)) == run
+            found = load_outcomes(store, old_id(run))
             assert found["fog/3"].msp.tobytes() == outcomes(number)["fog/3"].msp.tobytes()
         with store.engine.begin() as connection:
             rows = connection.execute(sa.text("SELECT position, run_id FROM run ORDER BY 1"))
             assert [tuple(row) for row in rows] == [
-                (number, run.run_id) for number, run in enumerate(RUNS, start=1)
+                (number, old_id(run)) for number, run in enumerate(RUNS, start=1)
             ]
         assert save_run(store, small_run(77))
         assert verify_chain(store, noted=chain.head).findings == ()
@@ -130,7 +91,7 @@ def test_a_migration_killed_at_any_moment_leaves_the_old_store_or_the_new(tmp_pa
         with open_store(f"sqlite:///{path}") as store:
             chain = verify_chain(store)
             assert (chain.runs, chain.findings) == (150, ())
-            assert load_run(store, runs[-1].run_id) == runs[-1]
+            assert load_run(store, old_id(runs[-1])) == runs[-1]
         assert in_order(path, "PRAGMA integrity_check") == [("ok",)]
         for copy in tmp_path.glob("*.schema-0001*"):
             copy.unlink()
