@@ -115,6 +115,22 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
         "No stored run, or more than one, has this id.",
         "Take an id of `bench runs`, or more of its digits.",
     ),
+    "E-CHAIN-BROKEN": (
+        "The store is not what was written: a row was changed, deleted, moved or put in.",
+        "Do not trust the rows that the message names; go back to a copy whose head you noted.",
+    ),
+    "E-IMPOSSIBLE-VALUE": (
+        "A run has numbers that no honest run can have.",
+        "Score the model again with `--supersedes RUN --reason TEXT`, which corrects the row.",
+    ),
+    "E-ANOTHER-MODEL": (
+        "The model is not the one that the run is of.",
+        "Give the weights, architecture and normalisation that were scored, with `--model`.",
+    ),
+    "E-DIVERGED": (
+        "A random sample of the run, scored again, gives other answers than it claims.",
+        "Score the whole model again with `bench evaluate`; do not rank the run as it is.",
+    ),
     "E-NOT-COMPARABLE": (
         "The runs differ in protocol, data or limit.",
         "Score both with the same protocol, data and limit.",

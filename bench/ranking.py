@@ -39,6 +39,7 @@ RUN_COLUMNS = [
     "flags",
     "weights_sha256",
     "started",
+    "trust",
 ]
 
 DUPLICATE = "duplicate-weights"

@@ -6,9 +6,11 @@ Standard library only. Nothing here computes a score.
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 SCHEMA = 1
 Moment = Literal["before", "early", "iterative", "after"]
@@ -188,6 +190,19 @@ class Run:
         return hashlib.sha256(canonical_json(identity).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that cannot be right about a run or a store.
+
+    Args:
+        where: The row or score, e.g. `run 5` or `score of run 5`.
+        what: What is there, and what was expected.
+    """
+
+    where: str
+    what: str
+
+
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no white space: equal values, equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -199,19 +214,21 @@ def to_json(run: Run) -> dict[str, Any]:
 
 
 def from_json(record: Mapping[str, Any]) -> Run:
-    """The run of a record.
+    """The run of a record, which may be a stranger's.
 
     Raises:
-        ValueError: If the schema is another or a field is missing or unknown.
+        ValueError: If the schema is another, or a field is missing, unknown or of another type.
     """
+    if not isinstance(record, Mapping):
+        raise ValueError(f"run record: got {type(record).__name__}, expected a mapping")
     if record.get("schema") != SCHEMA:
         raise ValueError(f"schema: got {record.get('schema')!r}, expected {SCHEMA}")
     fields = {key: value for key, value in record.items() if key not in ("schema", "run_id")}
-    submission = dict(fields["submission"])
-    for name in ("mean", "std"):
-        submission[name] = tuple(submission[name])
     try:
-        return Run(
+        submission = dict(fields["submission"])
+        for name in ("mean", "std"):
+            submission[name] = tuple(submission[name])
+        run = Run(
             **{
                 **fields,
                 "submission": Submission(**submission),
@@ -223,3 +240,39 @@ def from_json(record: Mapping[str, Any]) -> Run:
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"run record: {error}") from error
+    for misfit in _misfits("run", run, Run):
+        raise ValueError(f"run record: {misfit}")
+    return run
+
+
+def _misfits(name: str, value: object, kind: Any) -> Iterator[str]:
+    """Every part of a value that is not of its annotated type; a whole number may be a float."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        for part, its_kind in _annotations(kind).items():
+            yield from _misfits(f"{name}.{part}", getattr(value, part), its_kind)
+    elif origin is tuple and isinstance(value, tuple):
+        for number, part in enumerate(value):
+            yield from _misfits(f"{name}[{number}]", part, arguments[0])
+    elif origin is Mapping and isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _misfits(f"{name}[{key!r}]", part, arguments[1])
+    elif not _fits(value, kind):
+        yield f"{name}: got {value!r}, expected {getattr(kind, '__name__', kind)}"
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Whether a value without parts is of a type, one of several, or one of some words."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return value in arguments
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in arguments)
+    if kind is float:
+        return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
+    return isinstance(value, origin or kind) and (kind is bool or type(value) is not bool)
+
+
+@cache
+def _annotations(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)

@@ -6,7 +6,7 @@ from bench.flags import FLAGS
 from bench.protocol import METRICS
 from bench.ranking import GROUP, HEADLINE, higher_is_better, is_logarithm, rank, relative
 
-WHO = ["rank", "slug", "pruner", "sparsity", "architecture", "seed"]
+WHO = ["rank", "slug", "pruner", "sparsity", "architecture", "seed", "trust"]
 KIND = ["rank", "pruner", "sparsity", "seeds", "architecture", "recipe"]
 MEANINGS = {
     "accuracy": "on the clean test set",

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from bench.baselines import Plan, train_dense
+from bench.data import load_suite
+from bench.evaluation import Evaluation, evaluate
+from bench.submissions import load_submission
 
 
 def skip_or_fail(reason: str) -> None:
@@ -33,3 +36,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Submission folder of a LeNet5 trained on the embedded digits."""
     return train_dense(Plan("digits"), tmp_path_factory.mktemp("dense") / "dense")
+
+
+@pytest.fixture(scope="session")
+def scored(dense: Path) -> Evaluation:
+    """The same LeNet5, scored on the first 60 images of every set."""
+    return evaluate(load_submission(dense), load_suite("digits", limit=60))

@@ -101,6 +101,40 @@ def test_a_record_of_another_shape_is_refused(change):
         from_json(record)
 
 
+@pytest.mark.parametrize(
+    ("place", "change", "message"),
+    [
+        ("run", {"trust": "saintly"}, "run.trust: got 'saintly'"),
+        ("run", {"limit": "500"}, "run.limit: got '500'"),
+        ("run", {"limit": True}, "run.limit: got True"),
+        ("run", {"seconds": float("inf")}, "run.seconds: got inf"),
+        ("run", {"data": {"digits": 7}}, "'digits'.*got 7, expected str"),
+        ("run", {"data": None}, "run.data: got None"),
+        ("run", {"flags": [1]}, "run.flags.0.: got 1"),
+        ("submission", {"seed": "one"}, "run.submission.seed: got 'one'"),
+        ("submission", {"mean": ["a"]}, "run.submission.mean.0.: got 'a'"),
+        ("submission", {"widths": {"conv1": 6.5}}, "'conv1'.*got 6.5, expected int"),
+        ("score", {"n": "60"}, "run.scores.0..n: got '60'"),
+        ("score", {"value": True}, "run.scores.0..value: got True"),
+        ("score", {"detector": ["msp"]}, "run.scores.0..detector"),
+    ],
+)
+def test_a_record_with_a_field_of_another_type_is_refused_and_the_field_named(
+    place, change, message
+):
+    record = json.loads(canonical_json(to_json(RUN)))
+    found = {"run": record, "submission": record["submission"], "score": record["scores"][0]}
+    found[place].update(change)
+    with pytest.raises(ValueError, match=message):
+        from_json(record)
+
+
+@pytest.mark.parametrize("record", [[], None, "run", {"schema": 1}, {"schema": 1, "scores": 3}])
+def test_what_is_no_record_at_all_is_refused(record):
+    with pytest.raises(ValueError, match=r"run record|schema"):
+        from_json(record)
+
+
 def test_the_content_hash_changes_with_every_constant():
     seen = {PROTOCOL.id.sha256}
     for change in ({"batch_size": 64}, {"ece_bins": 10}, {"shift_seed": 1}, {"version": 2}):

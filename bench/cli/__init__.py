@@ -5,7 +5,17 @@ import warnings
 
 import typer
 
-from bench.cli import data, demo, detecting, doctoring, inspecting, making, results, scoring
+from bench.cli import (
+    data,
+    demo,
+    detecting,
+    doctoring,
+    inspecting,
+    making,
+    results,
+    scoring,
+    verifying,
+)
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -17,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (demo, scoring, doctoring, inspecting, detecting, making, results):
+for room in (demo, scoring, doctoring, inspecting, detecting, making, results, verifying):
     app.add_typer(room.app)
 app.add_typer(data.app, name="data")
 

@@ -43,7 +43,7 @@ def print_run(run: Run, *, every: bool = False) -> None:
     print(f"{who.slug}: {who.architecture}{sparsity}, weights {who.weights_sha256[:12]}")
     print(
         f"{run.suite}, {images}, protocol {run.protocol.version} {run.protocol.preset} "
-        f"({run.protocol.sha256[:12]}), run {run.run_id}"
+        f"({run.protocol.sha256[:12]}), run {run.run_id}, {run.trust}"
     )
     print(f"{where.device}, {where.threads} threads, torch {where.torch}, {run.seconds:.1f} s")
     print_flags(run.flags)

@@ -11,7 +11,7 @@ from bench.cli import options
 from bench.cli.printing import print_flags, print_frame, print_run
 from bench.errors import BenchError
 from bench.files import write_atomically
-from bench.records import canonical_json, to_json
+from bench.records import canonical_json, from_json, to_json
 
 app = typer.Typer()
 RunId = Annotated[str, typer.Argument(help="Run id, or the first digits of it.")]
@@ -38,7 +38,8 @@ def runs(
     for (name, limit, _, _), group in table.groupby(GROUP, dropna=False, sort=False):
         images = "all images" if limit != limit else f"first {limit:g} images"
         title = f"{name}, {images}, protocol {group['version'].iloc[0]} {group['preset'].iloc[0]}"
-        columns = ["rank", "run_id", "slug", "sparsity", "seed", *dict.fromkeys([by, *HEADLINE])]
+        who = ["rank", "run_id", "slug", "sparsity", "seed", "trust"]
+        columns = [*who, *dict.fromkeys([by, *HEADLINE])]
         flagged = ["flags"] if group["flags"].any() else []
         print_frame(group.reset_index()[columns + flagged], title)
     print_flags(" ".join(table["flags"]).split())
@@ -46,11 +47,14 @@ def runs(
 
 @app.command(epilog="Example:\n\nbench show 3f2a")
 def show(run: RunId, store: options.Store = options.STORE) -> None:
-    """Show every score of one run, and where it was made."""
-    from bench.store import load_run, open_store
+    """Show every score of one run, where it was made, and what it corrects."""
+    from bench.store import load_entry, open_store
 
     with open_store(store, readonly=True) as opened:
-        print_run(load_run(opened, run), every=True)
+        entry = load_entry(opened, run)
+    if entry.corrected:
+        print(f"In place of run {entry.corrected}: {entry.reason}")
+    print_run(from_json(entry.record), every=True)
 
 
 @app.command(epilog="Example:\n\nbench compare 3f2a 91cc")
@@ -90,7 +94,7 @@ def export(
 ) -> None:
     """Write one run, or the ranking of all, as a file that other programs read."""
     from bench import ranking, tables
-    from bench.store import load_run, open_store, score_frame
+    from bench.store import load_entry, load_run, open_store, score_frame
 
     if run is not None and relative:
         raise BenchError("E-BAD-VALUE", "--relative: got a single run, expected none")
@@ -100,7 +104,7 @@ def export(
         else:
             frame = score_frame(opened)
             if run is not None:
-                full = load_run(opened, run).run_id
+                full = load_entry(opened, run).record["run_id"]
                 content = tables.write(frame[frame["run_id"] == full], format)
             else:
                 table = ranking.summary(frame)

@@ -33,7 +33,8 @@ Preset = Annotated[
     "bench evaluate lenet5.pt --suite fashionmnist --normalize fashionmnist\n\n"
     "bench evaluate resnet18.pt --arch resnet18-relu --suite cifar10 --limit 500\n\n"
     "bench evaluate my-submission/ --suite cifar10 --json run.json\n\n"
-    "bench evaluate my-submission/ --suite cifar10 --preset detectors"
+    "bench evaluate my-submission/ --suite cifar10 --preset detectors\n\n"
+    'bench evaluate my-submission/ --supersedes 3f2a --reason "the card named another pruner"'
 )
 def evaluate(
     model: Annotated[
@@ -51,24 +52,35 @@ def evaluate(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the run record here.")
     ] = None,
+    supersedes: Annotated[
+        str | None, typer.Option("--supersedes", help="The stored run that this one corrects.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="What was wrong with that one; it is stored.")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Score a pruned model on the fixed protocol, store the run and print its headline."""
     from bench.data import load_suite
     from bench.evaluation import evaluate as score
-    from bench.store import open_store, save_run
+    from bench.store import check_reason, load_run, open_store, save_run
     from bench.submissions import load_submission
 
     chosen, tasks = _protocol(preset), tuple(filter(None, only.split(",")))
     mean, std = options.normalisation(normalize)
+    check_reason(supersedes, reason)
     with nullcontext() if tasks else open_store(store) as opened, shown(quiet) as progress:
+        if opened and supersedes:  # before the work, not after it
+            load_run(opened, supersedes)
         submission = load_submission(model, architecture=arch, mean=mean, std=std)
         native = chosen.native_outlier_size
         world = load_suite(suite, limit=limit, root=data, native_size=native, progress=progress)
         run, outcomes = score(
             submission, world, protocol=chosen, only=tasks, device=device, progress=progress
         )
-        new = opened is not None and save_run(opened, run, outcomes)
+        new = opened is not None and save_run(
+            opened, run, outcomes, supersedes=supersedes, reason=reason
+        )
     if json_file:
         write_atomically(json_file, (canonical_json(to_json(run)) + "\n").encode())
     print_run(run)

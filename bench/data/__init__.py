@@ -4,7 +4,7 @@ Fetching, importing and listing are commands of their own: `fetch`, `imports`, `
 """
 
 from bench.data.images import ImageSet, Progress, silent
-from bench.data.shifts import prepare_shifts, shift_conditions, shifted
+from bench.data.shifts import prepare_shifts, shift_conditions, shifted, shifted_images
 from bench.data.suites import (
     SUITES,
     Suite,
@@ -28,6 +28,7 @@ __all__ = [
     "prepare_shifts",
     "shift_conditions",
     "shifted",
+    "shifted_images",
     "silent",
     "suite_spec",
     "training_set",

@@ -86,6 +86,33 @@ def shifted(
     return _generated(name, suite, (corruption, severity), seed)
 
 
+def shifted_images(
+    suite: Suite,
+    corruption: str,
+    severity: int,
+    numbers: np.ndarray,
+    *,
+    seed: int = PROTOCOL.shift_seed,
+) -> np.ndarray:
+    """Some images of a shifted set, without making the others.
+
+    Args:
+        suite: As in `shifted`, and so are corruption, severity, seed and errors.
+        corruption: One of the protocol's.
+        severity: 1 to 5.
+        numbers: (M,) integers, which test images.
+        seed: Of the generated ones.
+
+    Returns:
+        (M, C, H, W) uint8, the same bytes as `shifted(...).images[numbers]`.
+    """
+    if suite.official_shifts:
+        return np.array(shifted(suite, corruption, severity, seed=seed).images[numbers])
+    chosen = ((int(n), torch.from_numpy(np.array(suite.test.images[n : n + 1]))) for n in numbers)
+    made = [corrupt(one, corruption, severity, seed=seed, first=number) for number, one in chosen]
+    return torch.cat(made).numpy()
+
+
 def _generated(name: str, suite: Suite, condition: tuple[str, int], seed: int) -> ImageSet:
     made_of = f"{suite.test.fingerprint} {seed} {_formulas()}"
     folder = cache_root() / "shifts" / f"{suite.name}-{_short(made_of)}"

@@ -10,19 +10,41 @@ from bench.store.outcomes import Outcome
 
 if TYPE_CHECKING:
     from bench.store.engine import Store, open_store
-    from bench.store.runs import load_outcomes, load_run, save_run, score_frame
+    from bench.store.runs import (
+        Entry,
+        check_reason,
+        load_entry,
+        load_outcomes,
+        load_run,
+        save_run,
+        score_frame,
+        standing_ids,
+    )
+    from bench.store.verification import Chain, verify_chain
 
 __all__ = [
+    "Chain",
+    "Entry",
     "Outcome",
     "Store",
+    "check_reason",
+    "load_entry",
     "load_outcomes",
     "load_run",
     "open_store",
     "save_run",
     "score_frame",
+    "standing_ids",
+    "verify_chain",
 ]
 
 _HOMES = {
+    "Chain": "bench.store.verification",
+    "Entry": "bench.store.runs",
+    "check_reason": "bench.store.runs",
+    "load_entry": "bench.store.runs",
+    "standing_ids": "bench.store.runs",
+    "verify_chain": "bench.store.verification",
     "Store": "bench.store.engine",
     "open_store": "bench.store.engine",
     "load_outcomes": "bench.store.runs",

@@ -1,5 +1,8 @@
 """Opening a store: SQLite settings that survive a power cut, and the schema's migrations."""
 
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +27,7 @@ PRAGMAS = (
     "mmap_size=0",
     "trusted_schema=OFF",
 )
+ONE_AT_A_TIME = 20221128  # number of PostgreSQL's lock for a change of the schema
 
 
 class Store:
@@ -52,9 +56,12 @@ class Store:
 def open_store(url: str, *, readonly: bool = False) -> Store:
     """Opens a store and brings its schema up to date; a new SQLite file is made.
 
+    Before it changes the schema of a SQLite file, a copy is left beside it: `bench.db` of schema
+    0001 as `bench.db.schema-0001`. Rows stay as they are; killed in between, the old file stands.
+
     Args:
         url: As SQLAlchemy spells it, e.g. `sqlite:///bench.db`.
-        readonly: For reading only: nothing is made or migrated.
+        readonly: For reading only: no store is made, and one that is up to date is not written.
 
     Returns:
         The open store.
@@ -70,8 +77,10 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
         engine = sa.create_engine(place, poolclass=NullPool)
         if place.get_backend_name() == "sqlite":
             _settle_sqlite(engine, readonly)
-        _bring_up_to_date(engine, readonly)
-    except (SQLAlchemyError, ImportError, OSError) as error:
+        if not _is_up_to_date(engine, readonly):
+            with open_store(url):
+                pass
+    except (SQLAlchemyError, sqlite3.Error, ImportError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BenchError(
             "E-NO-STORE",
@@ -110,11 +119,14 @@ def _settle_sqlite(engine: Engine, readonly: bool) -> None:
     event.listen(engine, "begin", began)
 
 
-def _bring_up_to_date(engine: Engine, readonly: bool) -> None:
+def _is_up_to_date(engine: Engine, readonly: bool) -> bool:
+    """Whether the schema is the newest; it is made so, unless it is only read."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql" and not readonly:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
         present = MigrationContext.configure(connection).get_current_revision()
         if present is not None and present not in known:
             raise BenchError(
@@ -127,6 +139,21 @@ def _bring_up_to_date(engine: Engine, readonly: bool) -> None:
                 "E-NO-STORE",
                 f"{engine.url}: a database without a store's tables; `bench evaluate` adds them",
             )
-        if present != known[0] and not readonly:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        if present == known[0] or readonly:
+            return present == known[0]
+        if present and connection.dialect.name == "sqlite":
+            _back_up(Path(str(engine.url.database)), present)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        return True
+
+
+def _back_up(path: Path, schema: str) -> None:
+    """A copy of a SQLite file beside it, whole or not at all."""
+    target = path.with_name(f"{path.name}.schema-{schema}")
+    half = target.with_name(f".{target.name}.half")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(half)) as copy:
+        source.backup(copy)
+    with half.open("rb") as stream:
+        os.fsync(stream.fileno())
+    half.replace(target)

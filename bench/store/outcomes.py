@@ -26,8 +26,17 @@ def compress(outcome: Outcome) -> bytes:
 
 
 def decompress(content: bytes, n: int) -> Outcome:
-    """The outcome of n images; probabilities are the same bit for bit."""
-    raw = zlib.decompress(content)
+    """The outcome of n images; probabilities are the same bit for bit.
+
+    Raises:
+        ValueError: If the content is not that of n images.
+    """
+    try:
+        raw = zlib.decompressobj().decompress(content, 6 * n + 1)
+    except zlib.error as error:
+        raise ValueError(f"outcome: {error}") from error
+    if len(raw) != 6 * n:
+        raise ValueError(f"outcome: got {len(raw)} bytes, expected {6 * n} for {n} images")
     return Outcome(
         predicted=np.frombuffer(raw, "<u2", count=n),
         msp=np.frombuffer(raw, "<f4", offset=2 * n, count=n),

@@ -1,64 +1,166 @@
-"""Runs into the store and out again, as records or as one frame of scores."""
+"""Runs into the ledger and out again, as records or as one frame of scores.
 
+Readers see the rows that stand: those that no later row supersedes.
+"""
+
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from bench.errors import BenchError
-from bench.records import Run, canonical_json, from_json, to_json
+from bench.records import TRUST, Run, canonical_json, from_json, to_json
+from bench.store.chain import GENESIS, row_hash, rows_digest
 from bench.store.engine import Store
 from bench.store.outcomes import Outcome, compress, decompress
 from bench.store.tables import OUTCOME, RUN, SCORE
 
+_BEFORE, _LATER = RUN.alias("before"), RUN.alias("later")
+STANDING = RUN.c.position.not_in(
+    sa.select(_LATER.c.supersedes).where(_LATER.c.supersedes.is_not(None))
+)
+REALS = ("value", "epsilon", "stderr")
 
-def save_run(store: Store, run: Run, outcomes: Mapping[str, Outcome] = {}) -> bool:
-    """Saves a run in one transaction; a run that is there stays as it is.
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the ledger that stands.
+
+    Args:
+        record: The run record, scores included, as `bench.records.from_json` takes it.
+        position: Of the row, from 1.
+        corrected: Id of the run whose place it takes, or None.
+        reason: Why it does.
+    """
+
+    record: Mapping[str, Any]
+    position: int
+    corrected: str | None
+    reason: str | None
+
+
+def save_run(
+    store: Store,
+    run: Run,
+    outcomes: Mapping[str, Outcome] = {},
+    *,
+    supersedes: str | None = None,
+    reason: str | None = None,
+) -> bool:
+    """Appends a run to the ledger in one transaction.
+
+    A run that is there stays as it is, unless this one is of more trust and takes its place.
 
     Args:
         store: Open for writing.
         run: The run.
         outcomes: Per-image outcomes by set.
+        supersedes: Id, or its first digits, of the run that it corrects.
+        reason: What was wrong with that one.
 
     Returns:
-        False if a run of the same id was there.
+        False if a run of the same id and as much trust was there.
+
+    Raises:
+        BenchError: E-NO-SUCH-RUN, or E-BAD-VALUE for a correction without a reason, of less
+            trust, or that stands already as another row.
     """
+    check_reason(supersedes, reason)
     record = to_json(run)
-    scores = record.pop("scores")
+    scores = [
+        {"position": number} | {name: _real(name, value) for name, value in score.items()}
+        for number, score in enumerate(record.pop("scores"))
+    ]
     kept = [
-        {
-            "run_id": run.run_id,
-            "key": key,
-            "n": len(outcome.msp),
-            "content": compress(outcome),
-        }
+        {"key": key, "n": len(outcome.msp), "content": compress(outcome)}
         for key, outcome in outcomes.items()
     ]
     with store.engine.begin() as connection:
-        if connection.scalar(sa.select(RUN.c.run_id).where(RUN.c.run_id == run.run_id)):
+        if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
+            connection.exec_driver_sql("LOCK TABLE run IN EXCLUSIVE MODE")
+        place = _place(connection, run, supersedes, reason)
+        if place is None:
             return False
-        connection.execute(
-            RUN.insert(),
-            {
-                "run_id": run.run_id,
-                "suite": run.suite,
-                "protocol_sha256": run.protocol.sha256,
-                "weights_sha256": run.submission.weights_sha256,
-                "record": record,
-            },
-        )
-        if scores:
-            connection.execute(
-                SCORE.insert(),
-                [
-                    {"run_id": run.run_id, "position": position, **score}
-                    for position, score in enumerate(scores)
-                ],
-            )
-        if kept:
-            connection.execute(OUTCOME.insert(), kept)
+        row: dict[str, Any] = {
+            **place,
+            "run_id": run.run_id,
+            "suite": run.suite,
+            "protocol_sha256": run.protocol.sha256,
+            "weights_sha256": run.submission.weights_sha256,
+            "trust": run.trust,
+            "record": canonical_json(record),
+            "scores_sha256": rows_digest(scores),
+            "outcomes_sha256": rows_digest(kept),
+        }
+        connection.execute(RUN.insert(), row | {"hash": row_hash(row)})
+        for table, rows in ((SCORE, scores), (OUTCOME, kept)):
+            if rows:
+                numbered = [{"run": row["position"], **part} for part in rows]
+                connection.execute(table.insert(), numbered)
     return True
+
+
+def check_reason(supersedes: str | None, reason: str | None) -> None:
+    """A correction names a run and a reason, or there is none; else E-BAD-VALUE."""
+    if bool(supersedes) != bool(reason):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"supersedes {supersedes!r} for the reason {reason!r}: expected both or neither",
+        )
+
+
+def _real(name: str, value: Any) -> Any:
+    """As it will come out of the database: what is a count in Python may be a float there."""
+    return float(value) if name in REALS and value is not None else value
+
+
+def _place(
+    connection: Connection, run: Run, supersedes: str | None, reason: str | None
+) -> dict[str, Any] | None:
+    """Position, previous hash and what is superseded; None if the run that stands is as good."""
+    columns = RUN.c.position, RUN.c.run_id, RUN.c.trust
+    own = connection.execute(
+        sa.select(*columns).where(STANDING, RUN.c.run_id == run.run_id)
+    ).one_or_none()
+    old = own
+    if supersedes:
+        query = sa.select(*columns).where(
+            STANDING, RUN.c.run_id == _full_id(connection, supersedes)
+        )
+        old = connection.execute(query).one()
+        _check_correction(run, old, own)
+    elif own is not None:
+        if TRUST.index(run.trust) <= TRUST.index(own.trust):
+            return None
+        reason = f"{run.trust} in place of {own.trust}"
+    last = connection.execute(
+        sa.select(RUN.c.position, RUN.c.hash).order_by(RUN.c.position.desc()).limit(1)
+    ).one_or_none()
+    return {
+        "position": last.position + 1 if last else 1,
+        "previous": last.hash if last else GENESIS,
+        "supersedes": old.position if old is not None else None,
+        "reason": reason or None,
+    }
+
+
+def _check_correction(run: Run, old: Any, own: Any) -> None:
+    if own is not None and own.position != old.position:
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"run {run.run_id} stands as row {own.position} already, so it cannot take the place "
+            f"of run {old.run_id} as well",
+        )
+    if TRUST.index(run.trust) < TRUST.index(old.trust):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"run {old.run_id} is {old.trust}: got a correction that is {run.trust}, expected one "
+            "of at least as much trust",
+        )
 
 
 def load_run(store: Store, prefix: str) -> Run:
@@ -67,22 +169,49 @@ def load_run(store: Store, prefix: str) -> Run:
     Raises:
         BenchError: E-NO-SUCH-RUN if none or more than one does.
     """
-    run_id = _full_id(store, prefix)
+    return from_json(load_entry(store, prefix).record)
+
+
+def load_entry(store: Store, prefix: str) -> Entry:
+    """The run whose id begins so, as it is written, with its place; errors as `load_run`."""
     with store.engine.begin() as connection:
-        record = connection.scalar(sa.select(RUN.c.record).where(RUN.c.run_id == run_id))
-        query = sa.select(SCORE).where(SCORE.c.run_id == run_id).order_by(SCORE.c.position)
-        scores = [dict(row) for row in connection.execute(query).mappings()]
-    for score in scores:
-        del score["run_id"], score["position"]
-    return from_json({**(record or {}), "scores": scores})
+        run_id = _full_id(connection, prefix)
+        query = sa.select(RUN, _BEFORE.c.run_id.label("corrected"))
+        query = query.outerjoin(_BEFORE, _BEFORE.c.position == RUN.c.supersedes)
+        row = connection.execute(query.where(STANDING, RUN.c.run_id == run_id)).one()
+        columns = list(SCORE.c)[2:]
+        found = sa.select(*columns).where(SCORE.c.run == row.position).order_by(SCORE.c.position)
+        scores = [dict(score) for score in connection.execute(found).mappings()]
+    return Entry(
+        record={**json.loads(row.record), "scores": scores},
+        position=row.position,
+        corrected=row.corrected,
+        reason=row.reason,
+    )
+
+
+def standing_ids(store: Store) -> list[str]:
+    """Ids of the runs that no later row supersedes, in the order of writing."""
+    query = sa.select(RUN.c.run_id).where(STANDING).order_by(RUN.c.position)
+    with store.engine.begin() as connection:
+        return list(connection.scalars(query))
 
 
 def load_outcomes(store: Store, prefix: str) -> dict[str, Outcome]:
-    """Per-image outcomes of the run whose id begins so, by set."""
-    run_id = _full_id(store, prefix)
+    """Per-image outcomes of the run whose id begins so, by set.
+
+    Raises:
+        BenchError: E-NO-SUCH-RUN, or E-CHAIN-BROKEN if they cannot be read.
+    """
     with store.engine.begin() as connection:
-        rows = connection.execute(sa.select(OUTCOME).where(OUTCOME.c.run_id == run_id))
-        return {row.key: decompress(row.content, row.n) for row in rows}
+        run = sa.select(RUN.c.position).where(
+            STANDING, RUN.c.run_id == _full_id(connection, prefix)
+        )
+        rows = connection.execute(sa.select(OUTCOME).where(OUTCOME.c.run == run.scalar_subquery()))
+        try:
+            return {row.key: decompress(row.content, row.n) for row in rows}
+        except ValueError as error:
+            raise BenchError("E-CHAIN-BROKEN", f"run {prefix}: {error}") from error
 
 
 def score_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
@@ -93,30 +222,32 @@ def score_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
         suite: Only runs on it.
 
     Returns:
-        The run's columns (`run_id`, `slug`, `architecture`, `pruner`, `moment`, `scope`,
-        `structure`, `seed`, `recipe`, `sparsity`, `declared_sparsity`, `weights_sha256`, `suite`,
-        `limit`, `version`, `preset`, `protocol`, `data`, `flags`, `started`), then a score's.
+        The run's columns (`run_id`, `position` in the ledger, `trust`, `slug`, `architecture`,
+        `pruner`, `moment`, `scope`, `structure`, `seed`, `recipe`, `sparsity`,
+        `declared_sparsity`, `weights_sha256`, `suite`, `limit`, `version`, `preset`, `protocol`,
+        `data`, `flags`, `started`), then a score's.
         `data` is the canonical JSON of all fingerprints.
     """
-    runs = sa.select(RUN.c.run_id, RUN.c.record).order_by(RUN.c.run_id)
-    scores = sa.select(SCORE).order_by(SCORE.c.run_id, SCORE.c.position)
-    if suite is not None:
-        runs = runs.where(RUN.c.suite == suite)
-        scores = scores.join(RUN).where(RUN.c.suite == suite)
+    wanted = STANDING if suite is None else sa.and_(STANDING, RUN.c.suite == suite)
+    runs = sa.select(RUN).where(wanted).order_by(RUN.c.run_id)
+    parts = [SCORE.c.run.label("position"), *list(SCORE.c)[2:]]
+    scores = sa.select(*parts).join(RUN, RUN.c.position == SCORE.c.run).where(wanted)
     with store.engine.begin() as connection:
-        facts = [_run_columns(row.run_id, row.record) for row in connection.execute(runs)]
-        rows = connection.execute(scores)
+        facts = [_run_columns(dict(row)) for row in connection.execute(runs).mappings()]
+        rows = connection.execute(scores.order_by(SCORE.c.run, SCORE.c.position))
         frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
-    columns = pd.DataFrame(facts, columns=list(_run_columns("", None)))
-    return columns.merge(frame, on="run_id", how="left", sort=False)
+    columns = pd.DataFrame(facts, columns=list(_run_columns({})))
+    return columns.merge(frame, on="position", how="left", sort=False)
 
 
-def _run_columns(run_id: str, record: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The run's part of a row; of None, just the names."""
-    run = record or {"submission": {}, "protocol": {}, "data": {}, "flags": []}
+def _run_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's part of a row; of an empty one, just the names."""
+    run = json.loads(row.get("record", '{"submission":{},"protocol":{},"data":{},"flags":[]}'))
     submission, protocol = run["submission"], run["protocol"]
     return {
-        "run_id": run_id,
+        "run_id": row.get("run_id"),
+        "position": row.get("position"),
+        "trust": row.get("trust"),
         **{name: submission.get(name) for name in SUBMISSION_COLUMNS},
         "sparsity": submission.get("measured_sparsity"),
         "suite": run.get("suite"),
@@ -144,10 +275,10 @@ SUBMISSION_COLUMNS = (
 )
 
 
-def _full_id(store: Store, prefix: str) -> str:
-    query = sa.select(RUN.c.run_id).where(RUN.c.run_id.startswith(prefix, autoescape=True))
-    with store.engine.begin() as connection:
-        found = connection.scalars(query.order_by(RUN.c.run_id).limit(3)).all()
+def _full_id(connection: Connection, prefix: str) -> str:
+    begins = RUN.c.run_id.startswith(prefix, autoescape=True)
+    query = sa.select(RUN.c.run_id).where(STANDING, begins).order_by(RUN.c.run_id).limit(3)
+    found = connection.scalars(query).all()
     if len(found) != 1:
         near = f"it fits {', '.join(found)}, …" if found else "see `bench runs`"
         raise BenchError("E-NO-SUCH-RUN", f"run {prefix!r}: got {len(found)} runs, {near}")

@@ -1,7 +1,9 @@
-"""Tables of the store: a run, its scores, and the compressed outcomes of its images."""
+"""Tables of the store: a ledger of runs, their scores, and the compressed outcomes of their images.
+
+Rows are only ever added; `append_only` has the triggers that see to it, `chain` the hashes.
+"""
 
 from sqlalchemy import (
-    JSON,
     CheckConstraint,
     Column,
     Double,
@@ -11,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
 )
 
 METADATA = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s"})
@@ -18,18 +21,30 @@ METADATA = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_nam
 RUN = Table(
     "run",
     METADATA,
-    Column("run_id", String(16), primary_key=True),
+    Column("position", Integer, primary_key=True),  # 1, 2, … in the order of writing
+    Column("run_id", String(16), nullable=False, index=True),
     Column("suite", String(64), nullable=False, index=True),
     Column("protocol_sha256", String(64), nullable=False, index=True),
     Column("weights_sha256", String(64), nullable=False),
-    Column("record", JSON, nullable=False),  # the run record without its scores
+    Column("trust", String(16), nullable=False),
+    Column("supersedes", Integer, ForeignKey("run.position"), unique=True),
+    Column("reason", Text),  # why it takes the place of that row
+    Column("record", Text, nullable=False),  # JSON of the run record without its scores
+    Column("scores_sha256", String(64), nullable=False),
+    Column("outcomes_sha256", String(64), nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    CheckConstraint("trust IN ('self-reported', 'ci', 'official')", name="known_trust"),
+    CheckConstraint("(supersedes IS NULL) = (reason IS NULL)", name="superseded_for_a_reason"),
+    CheckConstraint("supersedes < position", name="supersedes_an_older_row"),
+    sqlite_autoincrement=True,  # SQLite then remembers the last position, also of a deleted row
 )
 
 SCORE = Table(
     "score",
     METADATA,
-    Column("run_id", String(16), ForeignKey("run.run_id"), primary_key=True),
-    Column("position", Integer, primary_key=True),
+    Column("run", Integer, ForeignKey("run.position"), primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
     Column("task", String(32), nullable=False),
     Column("set", String(128), nullable=False),
     Column("metric", String(64), nullable=False),
@@ -54,7 +69,7 @@ SCORE = Table(
 OUTCOME = Table(
     "outcome",
     METADATA,
-    Column("run_id", String(16), ForeignKey("run.run_id"), primary_key=True),
+    Column("run", Integer, ForeignKey("run.position"), primary_key=True, autoincrement=False),
     Column("key", String(128), primary_key=True),
     Column("n", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data import Suite, load_suite, prepare_shifts, shift_conditions, shifted, training_set
+from bench.data import (
+    Suite,
+    load_suite,
+    prepare_shifts,
+    shift_conditions,
+    shifted,
+    shifted_images,
+    training_set,
+)
 from bench.data.cifar10c import official_images, official_labels
 from bench.data.corruptions import corrupt
 from bench.data.images import BLOCK, fingerprint
@@ -208,3 +216,11 @@ def test_another_array_in_the_place_of_an_official_one_is_refused(
     with pytest.raises(BenchError, match=r"fog\.npy") as caught:
         official_images(tmp_path, "fog", 1)
     assert caught.value.code == "E-BROKEN-DATA"
+
+
+@pytest.mark.parametrize("corruption", ["gaussian_noise", "glass_blur", "fog", "frost"])
+def test_some_images_of_a_shift_are_the_same_bytes_as_in_the_whole_set(corruption):
+    suite = load_suite("digits", limit=40)
+    numbers = np.array([0, 3, 3, 39])
+    whole = shifted(suite, corruption, 3).images[numbers]
+    assert shifted_images(suite, corruption, 3, numbers).tobytes() == whole.tobytes()

@@ -51,16 +51,18 @@ def test_groups_that_look_the_same_have_names_of_their_own(runs_of):
 def test_a_table_has_who_then_numbers_then_what_is_missing(runs_of):
     runs = runs_of(replace(some_run(), flags=("a-flag",)))
     columns = list(ranking_table(runs, "accuracy", to_dense=False))
-    assert columns[:6] == ["rank", "slug", "pruner", "sparsity", "architecture", "seed"]
+    who = ["rank", "slug", "pruner", "sparsity", "architecture", "seed", "trust"]
+    assert columns[:7] == who
     assert columns[-2:] == ["missing", "flags"]
-    assert [c for c in HEADLINE if c in columns] == columns[6:-2]
+    assert [c for c in HEADLINE if c in columns] == columns[7:-2]
 
 
 def test_columns_without_a_value_are_left_out_but_for_those_of_the_chart(runs_of):
     run = some_run(scores=[])
     unknown = replace(run.submission, pruner=None, measured_sparsity=None, seed=None)
     table = ranking_table(runs_of(replace(run, submission=unknown)), "ece", to_dense=False)
-    assert list(table) == ["rank", "slug", "pruner", "sparsity", "architecture", "ece", "missing"]
+    who = ["rank", "slug", "pruner", "sparsity", "architecture", "trust"]
+    assert list(table) == [*who, "ece", "missing"]
     assert table[["rank", "pruner", "sparsity", "ece"]].isna().all(axis=None)
 
 

@@ -21,9 +21,12 @@ from bench.store import (
     open_store,
     save_run,
     score_frame,
+    verify_chain,
 )
+from bench.store.outcomes import compress, decompress
 from tests.factories import some_run
 
+WHOLE = compress(Outcome(np.arange(30), np.linspace(0, 1, 30, dtype=np.float32)))
 names = st.text("abcdefghij-*×", min_size=1, max_size=12)
 numbers = st.floats(allow_nan=False, allow_infinity=False, max_value=1e307, min_value=-1e307)
 maybe = st.one_of(st.none(), names)
@@ -79,6 +82,16 @@ def test_outcomes_come_out_bit_for_bit(url):
         found = load_outcomes(store, run.run_id)["fog/3"]
     assert np.array_equal(found.predicted, kept.predicted)
     assert found.msp.tobytes() == kept.msp.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "n"),
+    [(b"", 30), (b"no zlib", 30), (WHOLE[:-9], 30), (WHOLE, 29), (WHOLE, 31), (WHOLE * 2, 60)],
+)
+def test_outcomes_that_are_not_those_of_so_many_images_are_refused(content, n):
+    assert len(decompress(WHOLE, 30).msp) == 30
+    with pytest.raises(ValueError, match="outcome"):
+        decompress(content, n)
 
 
 def test_the_same_run_twice_is_one_run_and_the_first_stays(url):
@@ -160,6 +173,7 @@ def test_the_database_itself_refuses_impossible_scores(url, tmp_path):
     with open_store(url) as store:
         save_run(store, some_run())
     connection = sqlite3.connect(tmp_path / "bench.db")
+    connection.execute("DROP TRIGGER score_no_update")
     for change in ("value = 9e999", "reason = 'failed'", "n = -1"):
         with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
             connection.execute(f"UPDATE score SET {change} WHERE value IS NOT NULL")
@@ -191,6 +205,7 @@ def writer(url: str, first: int, count: int) -> "subprocess.Popen[str]":
 def whole_runs(url: str) -> set[int]:
     with open_store(url) as store:
         frame = score_frame(store)
+        assert verify_chain(store).findings == ()
     assert (frame.groupby("run_id").size() == SCORES).all()
     return set(frame["seed"].astype(int))
 

@@ -1,0 +1,82 @@
+"""Scores computed again from the stored answers of a run, image by image, without its model."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench import metrics
+from bench.detection import DETECTION
+from bench.inference import group_means
+from bench.records import Finding, Run, Score
+from bench.store import Outcome
+
+CLOSE = 1e-12
+AS_THEY_ARE = ("clean", "outliers", "out-of-domain")  # tasks whose sets have one answer an image
+
+
+def rescored(
+    run: Run, outcomes: Mapping[str, Outcome], labels: np.ndarray | None = None
+) -> list[Finding]:
+    """Where the stored answers do not give the stored scores.
+
+    Args:
+        run: The run.
+        outcomes: Its stored answers by set.
+        labels: (N,) integers, of the test set, for the accuracies; None leaves them out.
+
+    Returns:
+        One finding a score by MSP or accuracy that differs by more than 1e-12, or whose number
+        of images does. The area under the ROC curve is taken both ways round, as the sum is 1.
+    """
+    clean = next((s.set for s in run.scores if s.task == "clean"), "")
+    if clean not in outcomes:
+        return []
+    inside = outcomes[clean]
+    found: list[Finding] = []
+    for score in run.scores:
+        answers = outcomes.get(outcome_key(score))
+        if answers is None or score.value is None:
+            continue
+        if score.metric == "accuracy" and labels is not None:
+            found += _accuracy(score, answers, labels)
+        elif score.detector == "msp" and score.metric in DETECTION:
+            found += _detection(score, inside, answers)
+    return found
+
+
+def outcome_key(score: Score) -> str:
+    """Under which key the answers behind a score are stored; "" if none are."""
+    keys = {
+        "adversarial": f"{score.attack}@{score.epsilon or 0:.4f}",
+        "shift": f"{score.corruption}/{score.severity}",
+    }
+    return score.set if score.task in AS_THEY_ARE else keys.get(score.task, "")
+
+
+def _accuracy(score: Score, answers: Outcome, labels: np.ndarray) -> Iterator[Finding]:
+    if len(answers.predicted) != len(labels):
+        yield Finding(outcome_key(score), f"{len(answers.msp)} answers, {len(labels)} images")
+        return
+    yield from _differing(score, float((answers.predicted == labels).mean()), len(labels))
+
+
+def _detection(score: Score, inside: Outcome, outside: Outcome) -> Iterator[Finding]:
+    size = score.batch_size or 1
+    normal, odd = (group_means(-_msp(part), size) for part in (inside, outside))
+    n = len(normal) + len(odd)
+    yield from _differing(score, DETECTION[score.metric](normal, odd), n)
+    if score.metric == "auroc":
+        yield from _differing(score, 1 - metrics.auroc(odd, normal), n)
+
+
+def _msp(outcome: Outcome) -> Tensor:
+    return torch.tensor(np.array(outcome.msp))
+
+
+def _differing(score: Score, value: float, n: int) -> Iterator[Finding]:
+    if score.n != n or abs((score.value or 0) - value) > CLOSE:
+        about = f"{outcome_key(score)} {score.detector or ''} {score.batch_size or ''}"
+        name = " ".join((*about.split(), score.metric))
+        yield Finding(name, f"got {score.value} of {score.n}, the answers give {value} of {n}")

@@ -1,0 +1,71 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.data import load_suite
+from bench.records import Score
+from bench.rescore import outcome_key, rescored
+from bench.store import Outcome
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return load_suite("digits", limit=60).test.labels
+
+
+def with_values(run, change):
+    """The run with every value that follows from stored answers changed."""
+    return replace(
+        run,
+        scores=tuple(replace(s, value=change(s.value)) if follows(s) else s for s in run.scores),
+    )
+
+
+def follows(score):
+    found = score.metric == "accuracy" or score.detector == "msp"
+    return found and score.value is not None
+
+
+def test_the_stored_answers_give_the_stored_scores(scored, labels):
+    assert rescored(scored.run, scored.outcomes, labels) == []
+
+
+def test_every_accuracy_and_every_score_by_msp_follows_from_the_answers(scored, labels):
+    moved = with_values(scored.run, lambda value: value + 1e-9)
+    found = {finding.where for finding in rescored(moved, scored.outcomes, labels)}
+    expected = [score for score in scored.run.scores if follows(score)]
+    assert len(expected) > 250
+    assert len(found) == len(expected)
+    alone = {finding.where for finding in rescored(moved, scored.outcomes)}
+    assert len(alone) == sum(score.detector == "msp" for score in expected)
+
+
+def test_one_answer_that_was_changed_is_found_in_the_scores_of_its_set_alone(scored, labels):
+    fog = scored.outcomes["fog/3"]
+    msp, predicted = np.array(fog.msp), np.array(fog.predicted)
+    msp[7], predicted[7] = 0.2, (predicted[7] + 1) % 10
+    changed = {**scored.outcomes, "fog/3": Outcome(predicted, msp)}
+    found = [finding.where for finding in rescored(scored.run, changed, labels)]
+    assert sorted(set(found)) == ["fog/3 accuracy", "fog/3 msp 1 auroc"]
+
+
+def test_answers_of_fewer_images_are_found(scored, labels):
+    short = {key: Outcome(o.predicted[:50], o.msp[:50]) for key, o in scored.outcomes.items()}
+    found = {f.where: f.what for f in rescored(scored.run, short, labels)}
+    assert found["digits"] == "50 answers, 60 images"
+    assert "of 100" in found["patches msp 1 auroc"]
+
+
+def test_a_run_without_stored_answers_has_nothing_to_follow_from(scored, labels):
+    assert rescored(scored.run, {}, labels) == []
+
+
+def test_every_stored_answer_has_scores_that_follow_from_it(scored):
+    assert set(scored.outcomes) <= {outcome_key(score) for score in scored.run.scores}
+
+
+def test_accuracies_of_a_task_without_stored_answers_are_left_alone(scored, labels):
+    audit = Score(task="audit", set="digits", metric="accuracy", value=0.25, n=20)
+    longer = replace(scored.run, scores=(*scored.run.scores, audit))
+    assert rescored(longer, scored.outcomes, labels) == []
