@@ -111,10 +111,10 @@ def prune_entry(
     rounds = []
     for done in range(2):
         progress("pruning in the sandbox", done, 2)
-        rounds.append(_pruned(entry / PRUNER, start, plan, sparsity, box))
+        rounds.append(pruned_in_sandbox(entry / PRUNER, start, plan, sparsity, box))
     progress("pruning in the sandbox", 2, 2)
     first, second = rounds
-    _check_sparse(first, sparsity)
+    check_sparse(first, sparsity)
     model = first.model if dense else _trained(first, plan, folder, progress)
     record = replace(
         described(card[""]["slug"], plan.network, model).record,
@@ -148,10 +148,22 @@ def _declared(entry: Path, card: Card) -> tuple[str, float]:
     return moment, float(sparsity)
 
 
-def _pruned(
+def pruned_in_sandbox(
     code: Path, start: Normalised, plan: Plan, sparsity: float, box: Box
 ) -> LoadedSubmission:
-    """One run of the code in the sandbox; what comes out is taken in like a stranger's file."""
+    """What a pruner makes of a network; what comes out is taken in like a stranger's file.
+
+    Args:
+        code: The file with `prune`.
+        start: The network that it is given, as float32 weights.
+        plan: Whose training images it is given; never those of the test.
+        sparsity: That it is asked for.
+        box: Where it runs.
+
+    Raises:
+        BenchError: E-PRUNER-FAILED, E-PRUNER-LIMIT, or E-PRUNER-OUTPUT for what is no weights of
+            the architecture.
+    """
     spec, recipe = plan.spec, recipe_named(plan.recipe_name)
     images = training_set(plan.suite, root=plan.root, limit=recipe.images)
     task: Mapping[str, Any] = {
@@ -187,7 +199,12 @@ def _pruned(
     return loaded
 
 
-def _check_sparse(loaded: LoadedSubmission, declared: float) -> None:
+def check_sparse(loaded: LoadedSubmission, declared: float) -> None:
+    """Refuses a network with more weights than declared.
+
+    Raises:
+        BenchError: E-NOT-SPARSE.
+    """
     measured = loaded.record.measured_sparsity or 0.0
     if measured < declared - TOLERANCE:
         raise BenchError(

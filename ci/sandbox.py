@@ -37,6 +37,7 @@ ENVIRONMENT = {
 }
 MOUNTED = "/box"  # where our own code is seen inside
 INPUTS = "/in"
+DIGITS = "sklearn/datasets/data"  # among the packages; has the test labels of the suite digits
 CHUNK = 2**16
 TAIL = 800  # characters of the log in a message
 
@@ -182,6 +183,7 @@ def _fence(inputs: Path, limits: Limits, seccomp: int) -> list[str]:
     binds = {path: path for path in (*_system(), *_python()) if Path(path).exists()}
     binds |= {f"{ROOT}/bench": f"{MOUNTED}/bench", f"{ROOT}/ci/inside": f"{MOUNTED}/ci/inside"}
     binds[str(inputs)] = INPUTS
+    hidden = f"{_packages()}/{DIGITS}"
     links = [path for path in (Path("/lib"), Path("/lib64")) if path.is_symlink()]
     return [
         str(shutil.which("bwrap")),
@@ -189,6 +191,7 @@ def _fence(inputs: Path, limits: Limits, seccomp: int) -> list[str]:
         *("--uid", "65534", "--gid", "65534", "--cap-drop", "ALL", "--hostname", "sandbox"),
         *(word for seen, path in binds.items() for word in ("--ro-bind", seen, path)),
         *(word for link in links for word in ("--symlink", str(link.readlink()), str(link))),
+        *("--size", "4096", "--tmpfs", hidden, "--remount-ro", hidden),
         *("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"),
         *("--size", str(limits.scratch), "--tmpfs", "/tmp", "--remount-ro", "/"),
         *("--chdir", "/tmp", "--seccomp", str(seccomp), "--"),
