@@ -95,6 +95,7 @@ def outcomes(strong, host, start, tmp_path_factory) -> Iterator[dict[str, Future
     """Every attack, two at a time."""
     folder = tmp_path_factory.mktemp("hostile")
     codes = {name: (host.reaching + code + END, QUICK) for name, code in REACHING.items()}
+    codes["the test labels"] = (codes["the test labels"][0], ROOMY)  # imports scikit-learn
     codes |= {name: (code.replace("ANSWER", ANSWER), QUICK) for name, (code, _) in BOMBS.items()}
     codes |= {name: (code, ROOMY) for name, (code, _) in NETWORKS.items()}
     with ThreadPoolExecutor(2) as pool:
@@ -115,6 +116,11 @@ def test_a_pruner_gets_no_hold_of(name, outcomes):
     assert re.search(r"TRIED [1-9]\d* BREACHES \[\]$", found.message), found.message
     assert found.error.code == "E-PRUNER-FAILED"
     assert found.seconds < QUICK.seconds + SLACK
+
+
+def test_the_labels_are_not_where_the_package_has_them(outcomes):
+    message = outcomes["the test labels"].result().message
+    assert "data FileNotFoundError\ndigits FileNotFoundError" in message
 
 
 @pytest.mark.parametrize("name", WITHOUT_A_FENCE)
