@@ -66,10 +66,8 @@ def main(
         flags = _packed(entry, out, Path(work) / "dense", box, progress)
         suite = load_suite(plan_of(read_card(entry)).suite, limit=limit, progress=progress)
         trust: Trust = "official" if official else "ci"
-        run = replace(
-            _scored(out, suite, progress), trust=trust, sandbox=box.level if box else None
-        )
-        run = replace(run, flags=(*run.flags, *flags))
+        run = replace(_scored(out, suite, progress), sandbox=box.level if box else None)
+        run = replace(run, trust=trust, flags=(*run.flags, *flags))
         dense = _dense_run(run, entry, Path(work) / "dense", suite, progress) if box else None
     for name, made in (("run.json", run), ("dense.json", dense)):
         if made:
@@ -105,7 +103,8 @@ def _dense_run(run: Run, entry: Path, folder: Path, suite: Suite, progress: Repo
         return None
     plan = replace(plan_of(card), architecture=who.architecture, recipe=who.recipe)
     parent = card["training"].get("parent") if who.moment == "after" else None
-    return _scored(dense_of(plan, parent, folder, progress), suite, progress)
+    dense = _scored(dense_of(plan, parent, folder, progress), suite, progress)
+    return replace(dense, trust=run.trust)
 
 
 if __name__ == "__main__":
