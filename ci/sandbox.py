@@ -38,6 +38,7 @@ ENVIRONMENT = {
 MOUNTED = "/box"  # where our own code is seen inside
 INPUTS = "/in"
 DIGITS = "sklearn/datasets/data"  # among the packages; has the test labels of the suite digits
+THREADS = 256  # of root the kernel counts none, so that address space alone bounds them
 CHUNK = 2**16
 TAIL = 800  # characters of the log in a message
 
@@ -124,7 +125,8 @@ def run_sandboxed(inputs: Path, task: Mapping[str, Any], limits: Limits, level: 
         BenchError: E-PRUNER-LIMIT if it takes too long or gives back too much; E-PRUNER-FAILED if
             it ends in an error or without a result.
     """
-    told = {**task, "limits": limits.of_process}
+    own = {"RLIMIT_NPROC": THREADS} if level == "strong" else {}  # else those of its user count
+    told = {**task, "limits": limits.of_process | own}
     (inputs / "task.json").write_text(json.dumps(told), encoding="utf-8")
     if level == "strong":
         with _filter() as number:

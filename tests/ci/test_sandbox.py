@@ -13,7 +13,7 @@ from ci.seccomp import ALLOW, CLONE, CLONE3, CLONE_THREAD, DENIED, KILL, REFUSE,
 SHORT = Limits(seconds=20, memory=1024 * MIB)
 SAY = """
 import json, os, resource, sys
-kinds = ('AS', 'CPU', 'FSIZE', 'NOFILE', 'CORE')
+kinds = ('AS', 'CPU', 'FSIZE', 'NOFILE', 'CORE', 'NPROC')
 limits = {k: resource.getrlimit(getattr(resource, f'RLIMIT_{k}')) for k in kinds}
 names = {place: sorted(os.listdir(place)) for place in ('/', '/in', '/box', '/tmp', '/box/ci')}
 print(json.dumps([dict(os.environ), limits, names, os.getuid(), os.getpid()]))
@@ -43,7 +43,7 @@ def test_a_pruner_sees_its_inputs_and_the_program_alone(strong, tmp_path, monkey
     assert names["/tmp"] == []
     assert not {"etc", "home", "sys", "var", "run", "opt", "mnt", "boot"} & set(names["/"])
     assert user == 65534
-    told = {"AS": 1024 * MIB, "CPU": 41, "FSIZE": 256 * MIB, "NOFILE": 256, "CORE": 0}
+    told = {"AS": 1024 * MIB, "CPU": 41, "FSIZE": 256 * MIB, "NOFILE": 256, "CORE": 0, "NPROC": 256}
     assert limits == {name: [most, most] for name, most in told.items()}
 
 
