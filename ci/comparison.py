@@ -134,15 +134,19 @@ def _arrows() -> str:
 
 
 def _left_out(run: Run, shown: Sequence[Run]) -> list[str]:
-    """What is shipped of the suite and cannot stand beside the run, and why."""
-    left = [other for other in shipped_runs() if other.suite == run.suite and other not in shown]
-    why = [
-        what
-        for what in ("architecture", "limit", "protocol", "data")
-        if any(_fact(other, what) != _fact(run, what) for other in left)
-    ]
+    """What is shipped of the suite and cannot stand beside the run, or not whole, and why."""
+    known = {other.submission.weights_sha256: other for other in shown}
+    shipped = [other for other in shipped_runs() if other.suite == run.suite]
+    left = [other for other in shipped if other.submission.weights_sha256 not in known]
+    whole = {other.submission.weights_sha256: len(other.scores) for other in shipped}
+    less = [key for key, other in known.items() if len(other.scores) < whole.get(key, 0)]
+    facts = ("architecture", "limit", "protocol", "data")
+    why = [what for what in facts if any(_fact(o, what) != _fact(run, what) for o in left)]
     count = f"{len(left)} shipped runs of {plain(run.suite)} are left out"
-    return [f"{count}: they differ in {', '.join(why)}."] if left else []
+    parts = [f"{count}: they differ in {', '.join(why)}."] if left else []
+    if less:
+        parts.append(f"{len(less)} were scored on shifts generated elsewhere: theirs are left out.")
+    return parts
 
 
 def _fact(run: Run, what: str) -> object:

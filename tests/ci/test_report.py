@@ -80,6 +80,19 @@ def test_shipped_baselines_of_the_same_protocol_stand_beside_it():
     assert "17 shipped runs of `fashionmnist` are left out: they differ in limit" in limited
 
 
+def test_baselines_on_other_generated_shifts_stand_there_without_them():
+    shipped = next(run for run in shipped_runs() if run.submission.slug == "snip-0.9")
+    shifted = replace(shipped, data=shipped.data | {"fashionmnist-c*": "0" * 64})
+    whole, part = (dict(rows(comparison(run).split("### Rel")[0])) for run in (shipped, shifted))
+    shift = whole["pruner"].index("shift")
+    assert part["dense"][shift] == "–"
+    assert part["dense"][:shift] == whole["dense"][:shift]
+    assert part[f"{NEW}snip-0.9"][shift] == whole[f"{NEW}snip-0.9"][shift] != "–"
+    assert "17 were scored on shifts generated elsewhere" in comparison(shifted)
+    other = replace(shipped, data=shipped.data | {"mnist": "0" * 64})
+    assert comparable_runs(other) == []
+
+
 @pytest.mark.parametrize("first", range(0, len(PAYLOADS), 3))
 def test_text_of_strangers_is_shown_and_never_obeyed(first):
     pruner, moment, recipe = PAYLOADS[first : first + 3]
