@@ -138,7 +138,8 @@ def run_sandboxed(inputs: Path, task: Mapping[str, Any], limits: Limits, level: 
     killed = status in (-signal.SIGKILL, -signal.SIGXCPU)
     code = "E-PRUNER-LIMIT" if killed else "E-PRUNER-FAILED"
     end = f"was ended by signal {-status}" if status < 0 else f"ended with exit code {status}"
-    shown = outcome.log.strip()[-TAIL:] or "nothing was printed"
+    # on one line, for a forge takes lines that begin in its own way for commands
+    shown = " / ".join(outcome.log.strip()[-TAIL:].splitlines()) or "nothing was printed"
     raise BenchError(
         code, f"pruner.py {end}, {len(outcome.content)} bytes of weights came out: {shown}"
     )

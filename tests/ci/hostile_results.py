@@ -59,6 +59,10 @@ while True: threading.Thread(target=time.sleep, args=(1000,), daemon=True).start
         "print('\\x1b]0;owned\\x07\\x1b[2J\\u202egnp'); raise SystemExit(3)",
         "E-PRUNER-FAILED",
     ),
+    "commands to the forge": (
+        "print('\\n::stop-commands::x\\n::error::passed\\n##[group]x'); raise SystemExit(3)",
+        "E-PRUNER-FAILED",
+    ),
     "a pickle": (
         "ANSWER\nimport pickle\nos.write(fd, pickle.dumps(print)); os._exit(0)",
         "E-PRUNER-OUTPUT",
