@@ -135,6 +135,34 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
         "The runs differ in protocol, data or limit.",
         "Score both with the same protocol, data and limit.",
     ),
+    "E-SUBMISSION-FILES": (
+        "The folder of a pull request has something in it that none may have, or lacks a file.",
+        "Keep `submission.toml` and either `weights.safetensors` or `pruner.py`.",
+    ),
+    "E-SANDBOX-MISSING": (
+        "This machine has no sandbox for the code of a submitted pruner.",
+        "Install bubblewrap and allow it user namespaces; `--allow-weak` is for your own code.",
+    ),
+    "E-PRUNER-FAILED": (
+        "A submitted pruner ended in an error, or without weights.",
+        "The message ends with what it printed; mend `pruner.py` and evaluate it again.",
+    ),
+    "E-PRUNER-LIMIT": (
+        "A submitted pruner took more time, or gave back more, than it may.",
+        "Take fewer batches or steps; the message names the limit.",
+    ),
+    "E-PRUNER-OUTPUT": (
+        "What a submitted pruner gave back are no weights of its network.",
+        "Return the model, its state-dict, or None after pruning in place.",
+    ),
+    "E-BAD-RECORD": (
+        "A run record is malformed, or has numbers that this program cannot have written.",
+        "Write it anew with `python -m ci.evaluate`, with the version of the base branch.",
+    ),
+    "E-NOT-SPARSE": (
+        "A submitted pruner left more weights than it declares.",
+        "Prune to the `sparsity` that it is called with, or declare what it reaches.",
+    ),
 }
 
 

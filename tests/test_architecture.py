@@ -17,7 +17,8 @@ from bench.sensitivity import VARIANTS
 from bench.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted([*ROOT.glob("bench/**/*.py"), *ROOT.glob("leaderboard/**/*.py")])
+ROOMS = ("bench", "leaderboard", "ci")
+SOURCES = sorted(path for room in ROOMS for path in ROOT.glob(f"{room}/**/*.py"))
 EVERY_FILE = sorted([*SOURCES, *ROOT.glob("tests/**/*.py")])
 VAGUE = {"utils", "helpers", "common", "base", "manager", "misc"}
 

@@ -1,0 +1,153 @@
+"""A run beside the baselines, as Markdown that shows text of strangers and obeys none of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from bench.ranking import higher_is_better, rank, relative, summary
+from bench.records import Run
+from bench.store import open_store, save_run, score_frame
+from bench.tables import write
+from ci.shipped import comparable_runs, shipped_runs
+
+COLUMNS: Mapping[str, str] = {
+    "accuracy": "accuracy",
+    "fgsm_linf": "FGSM L∞",
+    "shift": "shift",
+    "ood_msp": "AUROC outliers, MSP",
+    "ood_sensnorm": "AUROC outliers, SensNorm",
+    "brier": "Brier",
+    "lip_upper_log10": "log10 Lipschitz",
+    "latency_ratio": "latency",
+}
+FLAGS: Mapping[str, str] = {
+    "layer-collapse": "all weights of a layer are zero",
+    "non-deterministic": "pruned twice with the same seed, the pruner gave different weights",
+    "not-reproducible-from-file": "nobody can make the run again from a file",
+    "partial": "not every task of the protocol was run",
+}
+LEVELS: Mapping[str | None, str] = {
+    "strong": "strong: bubblewrap, a filter of system calls, limits",
+    "weak": "WEAK: limits alone, the code could do what its user may",
+    None: "none was needed: weights were submitted, no code ran",
+}
+QUOTE = "'"  # in place of a backtick
+NEW = "▶ "  # before the name of the run that is asked about
+
+
+def comparison(run: Run, dense: Run | None = None) -> str:
+    """The run's report: who it is, flags, headline numbers beside the baselines'.
+
+    Args:
+        run: The run.
+        dense: A dense run of the same suite, limit and protocol, for where none is shipped.
+
+    Returns:
+        Markdown without HTML, links, images or mentions from the run's own text.
+    """
+    others = comparable_runs(run) + ([dense] if dense else [])
+    frame = _frame([_marked(run), *others])
+    parts = [_title(run), _facts(run), "### Scores", _table(rank(frame)), _arrows()]
+    ratios = relative(frame)
+    if ratios["pruner"].str.startswith(NEW).any():
+        said = "Divided by the dense run of the same seed; of the logarithm, the difference to it."
+        parts += ["### Relative to dense", said, _table(rank(ratios))]
+    else:
+        parts.append("No dense run of the same seed and recipe is here to divide by.")
+    parts += _left_out(run, others)
+    return "\n\n".join(parts) + "\n"
+
+
+def plain(text: object) -> str:
+    """Text as code: in it, neither Markdown nor HTML, links or mentions are seen by anybody.
+
+    Args:
+        text: Of anybody; None for none.
+
+    Returns:
+        One line of at most 100 characters between backticks; a dash for nothing.
+    """
+    line = "".join(c if c.isprintable() else "\ufffd" for c in str(text)[:100]).strip()
+    return "–" if text is None or not line else f"`{line.replace('`', QUOTE)}`"
+
+
+def _frame(runs: Sequence[Run]) -> pd.DataFrame:
+    with TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/runs.db") as store:
+        for run in runs:
+            save_run(store, run)
+        return summary(score_frame(store))
+
+
+def _marked(run: Run) -> Run:
+    """The run under a name that no baseline has, so that no mean mixes them."""
+    who = run.submission
+    return replace(run, submission=replace(who, pruner=f"{NEW}{who.slug}"))
+
+
+def _title(run: Run) -> str:
+    images = "all test images" if run.limit is None else f"the first {run.limit} images of each set"
+    who = run.submission
+    return (
+        f"## {plain(who.slug)}: {plain(who.architecture)} on {plain(run.suite)}\n\n"
+        f"Protocol {run.protocol.version} {plain(run.protocol.preset)} "
+        f"{plain(run.protocol.sha256[:12])}, {images}, run {plain(run.run_id)}."
+    )
+
+
+def _facts(run: Run) -> str:
+    who = run.submission
+    measured = "not measured" if who.measured_sparsity is None else f"{who.measured_sparsity:.4f}"
+    declared = "none" if who.declared_sparsity is None else f"{who.declared_sparsity:g}"
+    meanings = [f"{plain(flag)} ({FLAGS.get(flag, 'see the README')})" for flag in run.flags]
+    lines = [
+        f"trust: {plain(run.trust)}",
+        f"sandbox: {LEVELS.get(run.sandbox, plain(run.sandbox))}",
+        f"pruner: {plain(who.pruner)}, moment {plain(who.moment)}, seed {plain(who.seed)}, "
+        f"recipe {plain(who.recipe)}",
+        f"sparsity: {measured} measured, {declared} declared",
+        f"flags: {'; '.join(meanings) or 'none'}",
+        f"weights: {plain(who.weights_sha256[:16])}",
+    ]
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def _table(ranked: pd.DataFrame) -> str:
+    shown = ranked[["rank", "pruner", "moment", "sparsity"]].astype(object)
+    shown["pruner"] = [plain(name) for name in ranked["pruner"].fillna("")]
+    shown["moment"] = [plain(moment) for moment in ranked["moment"].fillna("")]
+    shown["sparsity"] = [_number(share) for share in ranked["sparsity"]]
+    for column, title in COLUMNS.items():
+        shown[title] = [_number(value) for value in ranked[column]]
+    return write(shown, "markdown").decode().strip()
+
+
+def _number(value: float) -> str:
+    return "–" if pd.isna(value) else f"{value:.3f}"
+
+
+def _arrows() -> str:
+    ends = {True: "↑", False: "↓", None: ""}
+    words = [f"{title} {ends[higher_is_better(name)]}" for name, title in COLUMNS.items()]
+    return f"{NEW.strip()} is this submission. Better is: {', '.join(words)}."
+
+
+def _left_out(run: Run, shown: Sequence[Run]) -> list[str]:
+    """What is shipped of the suite and cannot stand beside the run, or not whole, and why."""
+    known = {other.submission.weights_sha256: other for other in shown}
+    shipped = [other for other in shipped_runs() if other.suite == run.suite]
+    left = [other for other in shipped if other.submission.weights_sha256 not in known]
+    whole = {other.submission.weights_sha256: len(other.scores) for other in shipped}
+    less = [key for key, other in known.items() if len(other.scores) < whole.get(key, 0)]
+    facts = ("architecture", "limit", "protocol", "data")
+    why = [what for what in facts if any(_fact(o, what) != _fact(run, what) for o in left)]
+    count = f"{len(left)} shipped runs of {plain(run.suite)} are left out"
+    parts = [f"{count}: they differ in {', '.join(why)}."] if left else []
+    if less:
+        parts.append(f"{len(less)} were scored on shifts generated elsewhere: theirs are left out.")
+    return parts
+
+
+def _fact(run: Run, what: str) -> object:
+    return run.submission.architecture if what == "architecture" else getattr(run, what)

@@ -1,0 +1,18 @@
+"""How a command of `ci` ends."""
+
+import sys
+import warnings
+
+import typer
+
+from bench.errors import BenchError
+
+
+def ended(app: typer.Typer) -> None:
+    """Runs a command: exit code 0 done, 2 wrong input, 1 fault of the program, 130 interrupted."""
+    warnings.filterwarnings("ignore", "`torch.jit", category=FutureWarning)  # of torch itself
+    try:
+        app()
+    except BenchError as error:
+        typer.echo(error, err=True)
+        sys.exit(2)

@@ -1,0 +1,195 @@
+"""The Markdown of an evaluation, and the comment that is made of its numbers as data."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from bench.errors import BenchError
+from bench.records import canonical_json, to_json
+from ci.comparison import NEW, comparison, plain
+from ci.report import LARGEST, read_run, report
+from ci.shipped import comparable_runs, shipped_runs
+from tests.factories import some_run
+
+RUN = replace(
+    some_run(pruner="axe", sparsity=0.8, accuracy=0.81), trust="ci", sandbox="strong", limit=30
+)
+DENSE = replace(some_run(accuracy=0.9), trust="ci", limit=30)
+PAYLOADS = (
+    "<img src=x onerror=alert(1)>",
+    "[click](https://example.org)",
+    "![](https://example.org/x.png)",
+    "@everyone #1",
+    "a | b |\n| --- | --- |",
+    "`code` **bold** \\` \\| ``` ~~~",
+    "\u202egnp\x1b[2J\x00",
+    "=cmd()",
+    "www.example.org https://example.org",
+)
+
+
+def record(folder, run=RUN, name="run.json", **changes):
+    """Writes a run record; `submission__slug=…` changes a field inside a field."""
+    content = to_json(run)
+    for key, value in changes.items():
+        *outer, last = key.split("__")
+        place = content
+        for part in outer:
+            place = place[part]
+        place[last] = value
+    path = folder / name
+    path.write_text(json.dumps(content))
+    return path
+
+
+def rows(text):
+    """First column of text → the cells of the row, of every table."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return [(cells[1].strip("`"), cells) for cells in lines]
+
+
+def test_a_run_stands_beside_dense_absolute_and_relative():
+    text = comparison(RUN, DENSE)
+    absolute, relative = text.split("### Relative to dense")
+    ranked = dict(rows(absolute))
+    assert ranked["dense"][0] == "1"
+    assert ranked[f"{NEW}axe-0.8"][:5] == ["2", f"`{NEW}axe-0.8`", "`before`", "0.800", "0.810"]
+    assert dict(rows(relative))[f"{NEW}axe-0.8"][4] == "0.900"
+    for line in ("* trust: `ci`", "* sandbox: strong", "0.8000 measured, 0.8 declared"):
+        assert line in text
+
+
+def test_flags_and_levels_have_their_meaning():
+    text = comparison(replace(RUN, sandbox="weak", flags=("non-deterministic",)))
+    assert "`non-deterministic` (pruned twice with the same seed" in text
+    assert "* sandbox: WEAK" in text
+    assert "No dense run of the same seed and recipe" in text
+    assert "no code ran" in comparison(replace(RUN, sandbox=None))
+
+
+def test_shipped_baselines_of_the_same_protocol_stand_beside_it():
+    shipped = next(run for run in shipped_runs() if run.submission.slug == "snip-0.9")
+    mine = replace(shipped, submission=replace(shipped.submission, slug="mine", pruner="snip"))
+    names = [name for name, _ in rows(comparison(mine))]
+    assert len(comparable_runs(mine)) == 17
+    assert names.count(f"{NEW}mine") == 2
+    assert names.count("snip") == 2
+    limited = comparison(replace(mine, limit=20))
+    assert "17 shipped runs of `fashionmnist` are left out: they differ in limit" in limited
+
+
+def test_baselines_on_other_generated_shifts_stand_there_without_them():
+    shipped = next(run for run in shipped_runs() if run.submission.slug == "snip-0.9")
+    shifted = replace(shipped, data=shipped.data | {"fashionmnist-c*": "0" * 64})
+    whole, part = (dict(rows(comparison(run).split("### Rel")[0])) for run in (shipped, shifted))
+    shift = whole["pruner"].index("shift")
+    assert part["dense"][shift] == "–"
+    assert part["dense"][:shift] == whole["dense"][:shift]
+    assert part[f"{NEW}snip-0.9"][shift] == whole[f"{NEW}snip-0.9"][shift] != "–"
+    assert "17 were scored on shifts generated elsewhere" in comparison(shifted)
+    other = replace(shipped, data=shipped.data | {"mnist": "0" * 64})
+    assert comparable_runs(other) == []
+
+
+@pytest.mark.parametrize("first", range(0, len(PAYLOADS), 3))
+def test_text_of_strangers_is_shown_and_never_obeyed(first):
+    pruner, moment, recipe = PAYLOADS[first : first + 3]
+    who = replace(RUN.submission, pruner=pruner, moment=moment, recipe=recipe)
+    text = comparison(replace(RUN, submission=who), DENSE)
+    outside = re.sub(r"`[^`\n]+`", "·", text)
+    assert not re.search(r"[<\x00\x1b\u202e`]|://|www\.|@|\]\(|#1", outside)
+    assert [name for name, _ in rows(outside)].count("·") == 2  # dense, and ours
+    assert "* pruner: ·, moment ·, seed ·, recipe ·" in outside
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_text_is_one_span_of_code(payload):
+    assert re.fullmatch(r"`[^`\n]+`", plain(payload))
+    assert plain(payload)[1:-1].isprintable()
+
+
+def test_nothing_is_a_dash_and_long_texts_end():
+    assert [plain(None), plain(""), plain("  ")] == ["–", "–", "–"]
+    assert plain("x" * 500) == f"`{'x' * 100}`"
+
+
+def test_the_comment_is_made_of_the_numbers_alone(tmp_path):
+    record(tmp_path)
+    (tmp_path / "comparison.md").write_text("<script>alert(1)</script>")
+    assert read_run(tmp_path / "run.json") == RUN
+    assert report(tmp_path) == comparison(RUN)
+    record(tmp_path, DENSE, "dense.json")
+    assert report(tmp_path) == comparison(RUN, DENSE)
+
+
+SCORE = to_json(RUN)["scores"][0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema": 2},
+        {"suite": "imagenet"},
+        {"suite": 3},
+        {"sandbox": "very strong"},
+        {"trust": "blind"},
+        {"trust": "self-reported"},
+        {"trust": "official"},
+        {"seconds": -1.0},
+        {"seconds": 1e300},
+        {"limit": "30"},
+        {"flags": ["x" * 200]},
+        {"flags": ["\x1b[2J"]},
+        {"flags": "partial"},
+        {"submission__slug": "../../x"},
+        {"submission__slug": "Title\n# h"},
+        {"submission__architecture": "module:evil"},
+        {"submission__measured_sparsity": 1.5},
+        {"submission__pruner": ["x"]},
+        {"protocol__sha256": "0" * 64},
+        {"scores": [SCORE | {"value": 1.2}]},
+        {"scores": [SCORE | {"value": "1.0"}]},
+        {"scores": [SCORE | {"metric": "beauty"}]},
+        {"scores": [SCORE | {"value": float("nan")}]},
+        {"scores": [SCORE | {"value": float("inf")}]},
+        {"scores": [SCORE | {"value": None}]},
+        {"scores": [SCORE | {"n": -1}]},
+        {"scores": {}},
+        {"environment": None},
+    ],
+    ids=str,
+)
+def test_a_record_that_cannot_be_ours_is_refused(changes, tmp_path):
+    path = record(tmp_path, **changes)
+    with pytest.raises(BenchError) as caught:
+        read_run(path)
+    assert caught.value.code == "E-BAD-RECORD"
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 100_000, b'"x"', b"NaN"])
+def test_a_file_that_is_no_record_is_refused(content, tmp_path):
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(BenchError) as caught:
+        report(tmp_path)
+    assert caught.value.code == "E-BAD-RECORD"
+
+
+def test_links_giants_and_dense_runs_of_another_kind_are_refused(tmp_path):
+    path = record(tmp_path)
+    for other in (RUN, replace(DENSE, limit=31), replace(DENSE, suite="mnist")):
+        record(tmp_path, other, "dense.json")
+        with pytest.raises(BenchError, match="not a dense run") as caught:
+            report(tmp_path)
+        assert caught.value.code == "E-BAD-RECORD"
+    path.write_bytes(canonical_json(to_json(RUN)).encode() + b" " * LARGEST)
+    with pytest.raises(BenchError) as caught:
+        report(tmp_path)
+    assert caught.value.code == "E-TOO-LARGE"
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    with pytest.raises(BenchError) as caught:
+        report(tmp_path)
+    assert caught.value.code == "E-NOT-A-FILE"
