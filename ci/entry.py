@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.intake.opened import LARGEST_FILE, file_content
 from bench.submissions.card import FILE, LARGEST, WEIGHTS
-from bench.submissions.opened import LARGEST_FILE, file_content
 
 PRUNER = "pruner.py"
 LARGEST_CODE = 200_000

@@ -85,8 +85,13 @@ def _packed(
     if box:
         return prune_entry(entry, out, dense, box, progress)
     loaded = load_submission(entry)
-    training = {key: read_card(entry)["training"].get(key) for key in ("suite", "epochs", "parent")}
-    pack(loaded.model, loaded.record, out, training)
+    card = read_card(entry)
+    pack(
+        loaded.model,
+        loaded.record,
+        out,
+        {"training": card.training.model_dump(), "about": card.about.model_dump()},
+    )
     return ()
 
 
@@ -102,7 +107,7 @@ def _dense_run(run: Run, entry: Path, folder: Path, suite: Suite, progress: Repo
     if wanted in [(other.pruner, other.seed, other.recipe) for other in shipped]:
         return None
     plan = replace(plan_of(card), architecture=who.architecture, recipe=who.recipe)
-    parent = card["training"].get("parent") if who.moment == "after" else None
+    parent = card.training.parent if who.moment == "after" else None
     dense = _scored(dense_of(plan, parent, folder, progress), suite, progress)
     return replace(dense, trust=run.trust)
 

@@ -12,13 +12,13 @@ from bench.baselines import train_dense
 from bench.checkpoints import forget, train
 from bench.data import Progress, silent, training_set
 from bench.errors import BenchError
+from bench.intake.opened import file_content
 from bench.models import Normalised, ends, prunable
 from bench.parents import parent_of
 from bench.plans import Plan, fresh_model, setting_of
 from bench.recipes import recipe_named
 from bench.submissions import LoadedSubmission, canonical_bytes, described, load_submission, pack
 from bench.submissions.card import FILE, WEIGHTS, Card, read_card
-from bench.submissions.opened import file_content
 from bench.training import Training
 from ci.entry import LARGEST_CODE, PRUNER
 from ci.sandbox import Level, Limits, run_sandboxed
@@ -43,12 +43,12 @@ class Box:
 
 def plan_of(card: Card) -> Plan:
     """What is trained on what, as a card has it; the suite is `digits` where it names none."""
-    training = card["training"]
+    training = card.training
     return Plan(
-        training.get("suite", "digits"),
-        architecture=card["model"].get("architecture"),
-        seed=training.get("seed", 1234),
-        recipe=training.get("recipe"),
+        training.suite or "digits",
+        architecture=card.model.architecture,
+        seed=1234 if training.seed is None else training.seed,
+        recipe=training.recipe,
     )
 
 
@@ -67,11 +67,11 @@ def dense_of(plan: Plan, parent: str | None, folder: Path, progress: Progress = 
     wanted = ("dense", plan.suite, plan.network, plan.recipe_name, plan.seed)
     for shipped in sorted(ROOT.glob(f"submissions/*/{WEIGHTS}")):
         card = read_card(shipped.parent)
-        if parent and card["model"].get("sha256") == parent:
+        if parent and card.model.sha256 == parent:
             return shipped.parent
-        training = (card["training"].get(name) for name in ("recipe", "seed"))
-        facts = (card["pruning"].get("pruner"), card["training"].get("suite"))
-        if not parent and (*facts, card["model"].get("architecture"), *training) == wanted:
+        training = card.training
+        trained = (training.suite, card.model.architecture, training.recipe, training.seed)
+        if not parent and (card.pruning.pruner, *trained) == wanted:
             return shipped.parent
     if parent:
         raise BenchError(
@@ -105,7 +105,7 @@ def prune_entry(
     moment, sparsity = _declared(entry, card)
     plan, dense = plan_of(card), None
     if moment == "after":
-        dense = parent_of(plan, dense_of(plan, card["training"].get("parent"), work, progress))
+        dense = parent_of(plan, dense_of(plan, card.training.parent, work, progress))
         plan = dense.plan
     start = dense.loaded.model if dense and dense.loaded else fresh_model(plan)
     rounds = []
@@ -117,23 +117,24 @@ def prune_entry(
     check_sparse(first, sparsity)
     model = first.model if dense else _trained(first, plan, folder, progress)
     record = replace(
-        described(card[""]["slug"], plan.network, model).record,
+        described(card.slug, plan.network, model).record,
         declared_sparsity=sparsity,
-        pruner=card["pruning"].get("pruner", card[""]["slug"]),
+        pruner=card.pruning.pruner or card.slug,
         moment=moment,
-        scope=card["pruning"].get("scope"),
-        structure=card["pruning"].get("structure"),
+        scope=card.pruning.scope,
+        structure=card.pruning.structure,
         seed=plan.seed,
         recipe=plan.recipe_name,
     )
-    pack(model, record, folder, {"suite": plan.suite, "parent": dense and dense.sha256})
+    training = {"suite": plan.suite, "parent": dense and dense.sha256}
+    pack(model, record, folder, {"training": training})
     same = first.record.weights_sha256 == second.record.weights_sha256
     return () if same else ("non-deterministic",)
 
 
 def _declared(entry: Path, card: Card) -> tuple[str, float]:
     """Moment and sparsity of a card."""
-    moment, sparsity = (card["pruning"].get(name) for name in ("moment", "sparsity"))
+    moment, sparsity = card.pruning.moment, card.pruning.sparsity
     if moment not in MOMENTS:
         raise BenchError(
             "E-SUBMISSION-TOML",
@@ -145,7 +146,7 @@ def _declared(entry: Path, card: Card) -> tuple[str, float]:
             f"{entry / FILE}: pruning.sparsity: got {sparsity!r}, expected more than 0 and less "
             "than 1; 0.9 keeps 10 %",
         )
-    return moment, float(sparsity)
+    return moment, sparsity
 
 
 def pruned_in_sandbox(

@@ -14,11 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.data import SUITES
 from bench.errors import BenchError
+from bench.intake.opened import file_content
 from bench.models import ARCHITECTURES
 from bench.protocol import METRICS, PROTOCOLS
 from bench.records import SCHEMA, Run, Score
 from bench.submissions.card import SLUG
-from bench.submissions.opened import file_content
 from ci.comparison import LEVELS, comparison
 from ci.exits import ended
 from ci.shipped import group

@@ -124,7 +124,7 @@ def _rescored(run: Run, outcomes: Mapping[str, "Outcome"], labels: Any = None) -
 
 
 def _checked_file(path: Path) -> tuple[Run, Mapping[str, "Outcome"]]:
-    from bench.submissions.opened import file_content
+    from bench.intake.opened import file_content
 
     try:
         record = json.loads(file_content(path, LARGEST))
