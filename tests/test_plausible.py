@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import metrics
-from bench.plausible import RULES, calibration, detection, impossible, protocol_of
+from bench import detectors, metrics
+from bench.plausible import BY_EVIDENCE, RULES, calibration, detection, impossible, protocol_of
 from bench.protocol import PROTOCOL
 from bench.records import Score, canonical_json, from_json, to_json
 from ci.shipped import ROOT
@@ -194,6 +194,10 @@ def test_a_lie_breaks_the_rule_against_it_and_no_other(record, lie):
 
 def test_every_rule_has_a_lie_that_breaks_it():
     assert {rule for rule, _ in LIES.values()} == set(RULES)
+
+
+def test_the_detectors_that_see_every_image_are_those_of_the_table():
+    assert set(BY_EVIDENCE) == set(detectors.BY_EVIDENCE)
 
 
 def test_an_id_that_is_not_that_of_the_content_is_found_unless_it_is_older_than_trust(record):
