@@ -10,10 +10,21 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
+from bench.flags import FLAGS, flags_of
 from bench.protocol import METRICS, PROTOCOLS, Protocol
 from bench.records import Finding, Run, Score, from_json
 
-SHARES = ("accuracy", "zero_gradient_share", "layer_sparsity", "sparsity")
+SHARES = (
+    "accuracy",
+    "zero_gradient_share",
+    "layer_sparsity",
+    "sparsity",
+    "top_class_share",
+    "saturated_share",
+    "tied_share",
+    "denormal_share",
+    "tiny_share",
+)
 COUNTS = ("parameters", "nonzero", "macs_dense", "macs_sparse", "size_bytes", "peak_memory_bytes")
 ONE_BY_ONE = ("adversarial", "shift")  # tasks that turn each test image into one other
 BY_EVIDENCE = ("msp", "gradnorm")  # detectors that see every image of a set
@@ -102,6 +113,14 @@ def rows(run: Run) -> Iterator[Finding]:
     for what, wanted in expected.items():
         for key in sorted(wanted - present[what], key=str):
             yield Finding(" ".join(map(str, key)), f"no score of this {what}")
+
+
+def flags(run: Run) -> Iterator[Finding]:
+    """The flags that follow from the numbers, and no other of them."""
+    stored = {name for name in run.flags if name in FLAGS and FLAGS[name].rule}
+    derived = set(flags_of(run))
+    if stored != derived:
+        yield Finding("flags", f"got {sorted(stored)}, its numbers give {sorted(derived)}")
 
 
 def sizes(run: Run) -> Iterator[Finding]:
@@ -219,6 +238,7 @@ def cost(run: Run) -> Iterator[Finding]:
 
 RULES: Mapping[str, Callable[[Run], Iterator[Finding]]] = {
     "names": names,
+    "flags": flags,
     "ranges": ranges,
     "rows": rows,
     "sizes": sizes,

@@ -72,6 +72,11 @@ LIES = {
         "names",
         lambda r: r["scores"].append({**of(r, metric="ece"), "metric": "beauty"}),
     ),
+    "a flag that follows from nothing": ("flags", lambda r: r["flags"].append("saturated")),
+    "a flag that was taken away": (
+        "flags",
+        lambda r: row(r, task="audit", metric="tied_share").update(value=0.5),
+    ),
     "an error above 1": ("ranges", lambda r: of(r, metric="ece").update(value=1.5)),
     "a negative error of the area": (
         "ranges",
