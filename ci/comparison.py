@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from bench.flags import meaning
 from bench.ranking import higher_is_better, rank, relative, summary
 from bench.records import Run
 from bench.store import open_store, save_run, score_frame
@@ -21,12 +22,6 @@ COLUMNS: Mapping[str, str] = {
     "brier": "Brier",
     "lip_upper_log10": "log10 Lipschitz",
     "latency_ratio": "latency",
-}
-FLAGS: Mapping[str, str] = {
-    "layer-collapse": "all weights of a layer are zero",
-    "non-deterministic": "pruned twice with the same seed, the pruner gave different weights",
-    "not-reproducible-from-file": "nobody can make the run again from a file",
-    "partial": "not every task of the protocol was run",
 }
 LEVELS: Mapping[str | None, str] = {
     "strong": "strong: bubblewrap, a filter of system calls, limits",
@@ -100,7 +95,7 @@ def _facts(run: Run) -> str:
     who = run.submission
     measured = "not measured" if who.measured_sparsity is None else f"{who.measured_sparsity:.4f}"
     declared = "none" if who.declared_sparsity is None else f"{who.declared_sparsity:g}"
-    meanings = [f"{plain(flag)} ({FLAGS.get(flag, 'see the README')})" for flag in run.flags]
+    meanings = [f"{plain(flag)} ({meaning(flag)})" for flag in run.flags]
     lines = [
         f"trust: {plain(run.trust)}",
         f"sandbox: {LEVELS.get(run.sandbox, plain(run.sandbox))}",

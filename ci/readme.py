@@ -192,6 +192,7 @@ def card_fields() -> str:
 GIVEN = {
     "duplicate-weights": "the other rows",
     "layer-collapse": "the weights",
+    "non-deterministic": "how it was pruned",
     "not-reproducible-from-file": "how it was scored",
     "partial": "how it was scored",
 }
