@@ -42,6 +42,15 @@ class Flag:
     rule: Rule | None = None
 
 
+def _constant(_: Run, at: Numbers) -> bool:
+    return at("top_class_share") > CONSTANT
+
+
+def _varied(rule: Rule) -> Rule:
+    """Constant answers have no gradient and tie; of them the one flag says enough."""
+    return lambda run, at: rule(run, at) and not _constant(run, at)
+
+
 def _masked(_: Run, at: Numbers) -> bool:
     fgsm, scale_free, noise, pgd, square = (
         at("accuracy", attack, NEAR)
@@ -80,11 +89,11 @@ FLAGS: Mapping[str, Flag] = {
     "masked-gradients": Flag(
         "attacks by gradients are blinded: there is none, or an attack that sees less does better; "
         "its accuracy under attack means nothing",
-        _masked,
+        _varied(_masked),
     ),
     "constant-output": Flag(
         "more than 90 % of the images get the same answer, which looks robust and is worth nothing",
-        _above("top_class_share", CONSTANT),
+        _constant,
     ),
     "saturated": Flag(
         "most confidences are exactly 1, so that FGSM and detectors by confidence see little",
@@ -92,7 +101,7 @@ FLAGS: Mapping[str, Flag] = {
     ),
     "tied-answers": Flag(
         "more than 1 % of the images have exactly the margin of another, or none: rounded answers",
-        _above("tied_share", TIED),
+        _varied(_above("tied_share", TIED)),
     ),
     "denormal-weights": Flag(
         "more than a tenth of the weights are denormal numbers, which are slow and act as zeros",

@@ -139,7 +139,7 @@ def test_a_collapsed_layer_is_flagged_and_scored(dense, tmp_path):
     assert dead.flags == ("layer-collapse",)
     assert load_submission(dense).flags == ()
     run, _ = evaluate(dead, load_suite("digits", limit=20))
-    assert run.flags == ("layer-collapse",)
+    assert run.flags == ("layer-collapse", "constant-output")
     chances = [s.value for s in run.scores if (s.task, s.metric) == ("outliers", "auroc")]
     assert 0.5 in chances
 

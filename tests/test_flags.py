@@ -92,8 +92,14 @@ def test_sparsity_is_flagged_where_less_is_there_than_was_declared(
 
 
 def test_several_flags_come_in_the_order_of_the_table():
-    run = audited({("tied_share", None, None): 1.0, ("top_class_share", None, None): 1.0})
-    assert flags_of(run) == ("constant-output", "tied-answers")
+    run = audited({("tied_share", None, None): 1.0, ("saturated_share", None, None): 1.0})
+    assert flags_of(run) == ("saturated", "tied-answers")
+
+
+def test_constant_answers_are_called_that_and_not_masked_or_tied():
+    gone = {("zero_gradient_share", "fgsm-linf", NEAR): 1.0, ("tied_share", None, None): 1.0}
+    assert flags_of(audited(gone)) == ("masked-gradients", "tied-answers")
+    assert flags_of(audited({**gone, ("top_class_share", None, None): 1.0})) == ("constant-output",)
 
 
 def test_without_an_audit_every_rule_is_silent():
