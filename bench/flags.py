@@ -118,6 +118,7 @@ FLAGS: Mapping[str, Flag] = {
     ),
     "duplicate-weights": Flag("another entry of this ranking has exactly these weights"),
     "layer-collapse": Flag("a layer is all zeros"),
+    "non-deterministic": Flag("the submitted pruner gave other weights from the same seed"),
     "not-reproducible-from-file": Flag("scored as a module in Python; there is no file of it"),
     "partial": Flag("scored on some tasks of the protocol alone"),
 }
