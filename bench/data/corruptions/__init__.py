@@ -1,8 +1,8 @@
 """Common corruptions: 19 kinds at 5 severities with the constants of CIFAR-10-C.
 
 The result for an image depends on its pixels, its number, the corruption, the severity and the
-seed alone: any batch size, thread count and order gives the same bytes. Lengths are pixels, also
-on images that are not 32×32. Generated sets are not the official ones: `…-c*`.
+seed alone: any batch size, thread count, order and processor gives the same bytes. Lengths are
+pixels, also on images that are not 32×32. Generated sets are not the official ones: `…-c*`.
 
 References:
     Hendrycks and Dietterich, Benchmarking neural network robustness to common corruptions and

@@ -50,7 +50,7 @@ def poisson(mean: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
     many.add_((z - z**3).div_(root.mul_(72)))
     many = many.round_().clamp_(min=0).flatten()
     few = (mean <= FEW).flatten().nonzero()[:, 0]
-    none = torch.exp(-mean.clamp(max=FEW))
+    none = torch.exp(-mean.clamp(max=FEW).double()).float()  # the same on every processor
     many[few] = _summed(*(values.flatten()[few] for values in (mean, uniform, none)))
     return many.view_as(mean)
 
