@@ -5,7 +5,7 @@ run has not the numbers of a rule, the rule is silent.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.protocol import PROTOCOL
@@ -35,11 +35,13 @@ class Flag:
 
     Args:
         meaning: One line for readers.
-        rule: Whether a run's numbers have it; None for what its maker or its neighbours say.
+        rule: Whether a run's numbers have it; None for what does not follow from them.
+        follows_from: What it is known by.
     """
 
     meaning: str
     rule: Rule | None = None
+    follows_from: str = "its numbers"
 
 
 def _constant(_: Run, at: Numbers) -> bool:
@@ -116,11 +118,18 @@ FLAGS: Mapping[str, Flag] = {
         "of their share",
         _not_there,
     ),
-    "duplicate-weights": Flag("another entry of this ranking has exactly these weights"),
-    "layer-collapse": Flag("a layer is all zeros"),
-    "non-deterministic": Flag("the submitted pruner gave other weights from the same seed"),
-    "not-reproducible-from-file": Flag("scored as a module in Python; there is no file of it"),
-    "partial": Flag("scored on some tasks of the protocol alone"),
+    "duplicate-weights": Flag(
+        "another entry of this ranking has exactly these weights", follows_from="the other rows"
+    ),
+    "layer-collapse": Flag("a layer is all zeros", follows_from="the weights"),
+    "non-deterministic": Flag(
+        "the submitted pruner gave other weights from the same seed",
+        follows_from="how it was pruned",
+    ),
+    "not-reproducible-from-file": Flag(
+        "scored as a module in Python; there is no file of it", follows_from="how it was scored"
+    ),
+    "partial": Flag("scored on some tasks of the protocol alone", follows_from="how it was scored"),
 }
 
 
@@ -138,6 +147,7 @@ def flags_of(run: Run) -> tuple[str, ...]:
     return tuple(name for name, flag in FLAGS.items() if flag.rule and flag.rule(run, at))
 
 
-def meaning(flag: str) -> str:
-    """What a word says; of one that another version of the program gave, that it is not known."""
-    return FLAGS[flag].meaning if flag in FLAGS else "not a flag of this version"
+def meanings(flags: Iterable[str]) -> dict[str, str]:
+    """What words say, each once; of one that another version gave, that it is not known."""
+    unknown = Flag("not a flag of this version")
+    return {flag: FLAGS.get(flag, unknown).meaning for flag in flags}

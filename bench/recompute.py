@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.stats import binomtest
 
 from bench.attacks import ATTACKS
 from bench.attacks.fgsm import input_gradients
@@ -26,7 +27,7 @@ from bench.submissions import LoadedSubmission
 
 SAME = 1e-4  # of a probability: other batches, threads and processors change the last bits
 STRAY = 0.01  # share of a sample that may differ: an attack can turn on one such bit
-Z = 3.2905  # of intervals that hold the truth 99.9 % of the time
+SURE = 0.999  # how often an interval holds the truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Sample:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's for the share of hits among all images, at 99.9 %."""
-        return wilson(self.hits, self.n, Z)
+        found = binomtest(self.hits, self.n).proportion_ci(SURE, "wilson")
+        return float(found.low), float(found.high)
 
 
 class Place(NamedTuple):
@@ -174,27 +176,6 @@ def claimed(
             )
     submission.model.to(device).eval()
     return Claim(run, outcomes, submission, suite, protocol, device)
-
-
-def wilson(hits: int, n: int, z: float) -> tuple[float, float]:
-    """Wilson's score interval of a share.
-
-    Args:
-        hits: Out of n, at least 1.
-        n: Independent trials.
-        z: Quantile of the normal distribution; 1.96 for 95 %.
-
-    Returns:
-        Lower and upper end in [0, 1].
-
-    References:
-        Wilson, Probable inference, the law of succession, and statistical inference, 1927.
-    """
-    share, spread = hits / n, z * z / n
-    middle = share + spread / 2
-    half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    low = (middle - half) / (1 + spread) if hits > 0 else 0.0  # exactly: no rounding there
-    return low, (middle + half) / (1 + spread) if hits < n else 1.0
 
 
 def _sample(claim: Claim, place: Place, numbers: np.ndarray) -> Sample:

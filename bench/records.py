@@ -17,9 +17,9 @@ Moment = Literal["before", "early", "iterative", "after"]
 Scope = Literal["global", "local"]
 Structure = Literal["unstructured", "structured"]
 Reason = Literal["not_run", "not_applicable", "failed", "declined"]
-REASONS: tuple[Reason, ...] = ("not_run", "not_applicable", "failed", "declined")
+REASONS: tuple[Reason, ...] = get_args(Reason)
 Trust = Literal["self-reported", "ci", "official"]
-TRUST: tuple[Trust, ...] = ("self-reported", "ci", "official")  # from least to most
+TRUST: tuple[Trust, ...] = get_args(Trust)  # from least to most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from bench.flags import meaning
+from bench.flags import meanings
 from bench.ranking import higher_is_better, rank, relative, summary
 from bench.records import Run
 from bench.store import open_store, save_run, score_frame
 from bench.tables import write
-from ci.shipped import comparable_runs, shipped_runs
+from ci.shipped import comparable_runs, group, shipped_runs
 
 COLUMNS: Mapping[str, str] = {
     "accuracy": "accuracy",
@@ -51,7 +51,7 @@ def comparison(run: Run, dense: Run | None = None) -> str:
         parts += ["### Relative to dense", said, _table(rank(ratios))]
     else:
         parts.append("No dense run of the same seed and recipe is here to divide by.")
-    parts += _left_out(run, others)
+    parts += _left_out(run)
     return "\n\n".join(parts) + "\n"
 
 
@@ -95,14 +95,14 @@ def _facts(run: Run) -> str:
     who = run.submission
     measured = "not measured" if who.measured_sparsity is None else f"{who.measured_sparsity:.4f}"
     declared = "none" if who.declared_sparsity is None else f"{who.declared_sparsity:g}"
-    meanings = [f"{plain(flag)} ({meaning(flag)})" for flag in run.flags]
+    told = [f"{plain(flag)} ({meaning})" for flag, meaning in meanings(run.flags).items()]
     lines = [
         f"trust: {plain(run.trust)}",
-        f"sandbox: {LEVELS.get(run.sandbox, plain(run.sandbox))}",
+        f"sandbox: {LEVELS[run.sandbox]}",
         f"pruner: {plain(who.pruner)}, moment {plain(who.moment)}, seed {plain(who.seed)}, "
         f"recipe {plain(who.recipe)}",
         f"sparsity: {measured} measured, {declared} declared",
-        f"flags: {'; '.join(meanings) or 'none'}",
+        f"flags: {'; '.join(told) or 'none'}",
         f"weights: {plain(who.weights_sha256[:16])}",
     ]
     return "\n".join(f"* {line}" for line in lines)
@@ -128,21 +128,11 @@ def _arrows() -> str:
     return f"{NEW.strip()} is this submission. Better is: {', '.join(words)}."
 
 
-def _left_out(run: Run, shown: Sequence[Run]) -> list[str]:
-    """What is shipped of the suite and cannot stand beside the run, or not whole, and why."""
-    known = {other.submission.weights_sha256: other for other in shown}
-    shipped = [other for other in shipped_runs() if other.suite == run.suite]
-    left = [other for other in shipped if other.submission.weights_sha256 not in known]
-    whole = {other.submission.weights_sha256: len(other.scores) for other in shipped}
-    less = [key for key, other in known.items() if len(other.scores) < whole.get(key, 0)]
-    facts = ("architecture", "limit", "protocol", "data")
-    why = [what for what in facts if any(_fact(o, what) != _fact(run, what) for o in left)]
-    count = f"{len(left)} shipped runs of {plain(run.suite)} are left out"
-    parts = [f"{count}: they differ in {', '.join(why)}."] if left else []
-    if less:
-        parts.append(f"{len(less)} were scored on shifts generated elsewhere: theirs are left out.")
-    return parts
-
-
-def _fact(run: Run, what: str) -> object:
-    return run.submission.architecture if what == "architecture" else getattr(run, what)
+def _left_out(run: Run) -> list[str]:
+    """What is shipped of the suite and cannot stand beside the run, and why."""
+    mine = group(run)
+    shipped = [group(other) for other in shipped_runs() if other.suite == run.suite]
+    left = [other for other in shipped if other != mine]
+    why = [what for what in mine if any(other[what] != mine[what] for other in left)]
+    said = f"{len(left)} shipped runs of {plain(run.suite)} are left out: they differ in "
+    return [f"{said}{', '.join(why)}."] if left else []

@@ -11,9 +11,10 @@ from bench.cli import options
 from bench.cli.progress import Report, shown, under
 from bench.data import Suite, load_suite
 from bench.errors import BenchError
-from bench.evaluation import evaluate
+from bench.evaluation import Evaluation, evaluate
 from bench.files import write_atomically
-from bench.records import Run, Trust, canonical_json, to_json
+from bench.records import Run, canonical_json, to_json
+from bench.store import open_store, save_run
 from bench.submissions import check_target, load_submission, pack
 from bench.submissions.card import read_card
 from ci.comparison import comparison
@@ -47,6 +48,9 @@ def main(
         typer.Option("--allow-weak", help="Without bubblewrap, run the code all the same. DANGER."),
     ] = False,
     limit: options.Limit = None,
+    store: Annotated[
+        str | None, typer.Option("--store", help="Keep the run in a store too, as a URL.")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Prune in the sandbox what a pull request submits, score it, and compare it.
@@ -65,10 +69,17 @@ def main(
     with shown(quiet) as progress, TemporaryDirectory() as work:
         flags = _packed(entry, out, Path(work) / "dense", box, progress)
         suite = load_suite(plan_of(read_card(entry)).suite, limit=limit, progress=progress)
-        trust: Trust = "official" if official else "ci"
-        run = replace(_scored(out, suite, progress), sandbox=box.level if box else None)
-        run = replace(run, trust=trust, flags=(*run.flags, *flags))
+        found, outcomes = _scored(out, suite, progress)
+        run = replace(
+            found,
+            trust="official" if official else "ci",
+            sandbox=box.level if box else None,
+            flags=(*found.flags, *flags),
+        )
         dense = _dense_run(run, entry, Path(work) / "dense", suite, progress) if box else None
+    if store is not None:
+        with open_store(store) as opened:
+            save_run(opened, run, outcomes)
     for name, made in (("run.json", run), ("dense.json", dense)):
         if made:
             write_atomically(out / name, (canonical_json(to_json(made)) + "\n").encode())
@@ -86,17 +97,13 @@ def _packed(
         return prune_entry(entry, out, dense, box, progress)
     loaded = load_submission(entry)
     card = read_card(entry)
-    pack(
-        loaded.model,
-        loaded.record,
-        out,
-        {"training": card.training.model_dump(), "about": card.about.model_dump()},
-    )
+    further = {"model": card.model.model_dump(include={"packed_from"})}
+    pack(loaded.model, loaded.record, out, card.model_dump(include={"training", "about"}) | further)
     return ()
 
 
-def _scored(folder: Path, suite: Suite, progress: Report) -> Run:
-    return evaluate(load_submission(folder), suite, progress=under(folder.name, progress)).run
+def _scored(folder: Path, suite: Suite, progress: Report) -> Evaluation:
+    return evaluate(load_submission(folder), suite, progress=under(folder.name, progress))
 
 
 def _dense_run(run: Run, entry: Path, folder: Path, suite: Suite, progress: Report) -> Run | None:
@@ -108,7 +115,7 @@ def _dense_run(run: Run, entry: Path, folder: Path, suite: Suite, progress: Repo
         return None
     plan = replace(plan_of(card), architecture=who.architecture, recipe=who.recipe)
     parent = card.training.parent if who.moment == "after" else None
-    dense = _scored(dense_of(plan, parent, folder, progress), suite, progress)
+    dense, _ = _scored(dense_of(plan, parent, folder, progress), suite, progress)
     return replace(dense, trust=run.trust)
 
 

@@ -12,6 +12,7 @@ from bench.baselines import train_dense
 from bench.checkpoints import forget, train
 from bench.data import Progress, silent, training_set
 from bench.errors import BenchError
+from bench.flags import ROUNDED
 from bench.intake.opened import file_content
 from bench.models import Normalised, ends, prunable
 from bench.parents import parent_of
@@ -24,7 +25,6 @@ from ci.entry import LARGEST_CODE, PRUNER
 from ci.sandbox import Level, Limits, run_sandboxed
 from ci.shipped import ROOT
 
-TOLERANCE = 0.005  # by which the measured sparsity may miss the declared one
 MOMENTS = ("before", "after")
 
 
@@ -207,11 +207,11 @@ def check_sparse(loaded: LoadedSubmission, declared: float) -> None:
         BenchError: E-NOT-SPARSE.
     """
     measured = loaded.record.measured_sparsity or 0.0
-    if measured < declared - TOLERANCE:
+    if measured < declared - ROUNDED:
         raise BenchError(
             "E-NOT-SPARSE",
             f"sparsity: got {measured:.4f} of the weights at zero or removed, {declared:g} is "
-            f"declared; expected at least {declared - TOLERANCE:g}",
+            f"declared; expected at least {declared - ROUNDED:g}",
         )
 
 

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args, get_origin
 
@@ -189,21 +190,9 @@ def card_fields() -> str:
     return write(pd.DataFrame(rows, columns=("field", "meaning")), "markdown").decode().strip()
 
 
-GIVEN = {
-    "duplicate-weights": "the other rows",
-    "layer-collapse": "the weights",
-    "non-deterministic": "how it was pruned",
-    "not-reproducible-from-file": "how it was scored",
-    "partial": "how it was scored",
-}
-
-
 def flags() -> str:
     """The words on a row, and what they follow from."""
-    rows = [
-        (f"`{name}`", flag.meaning, "its numbers" if flag.rule else GIVEN[name])
-        for name, flag in FLAGS.items()
-    ]
+    rows = [(f"`{name}`", flag.meaning, flag.follows_from) for name, flag in FLAGS.items()]
     names = ("flag", "meaning", "follows from")
     return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
 
@@ -220,13 +209,13 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "moments": moments,
     "errors": errors,
 }
+PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
+    README: PARTS,
+    SUBMITTING: {"fields": card_fields},
+}
 
 
-SUBMITTING_PARTS: Mapping[str, Callable[[], str]] = {"fields": card_fields}
-PAGES = {README: PARTS, SUBMITTING: SUBMITTING_PARTS}
-
-
-def generated(text: str, parts: Mapping[str, Callable[[], str]] = PARTS) -> str:
+def generated(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
     """The text with everything between `<!-- NAME -->` and `<!-- /NAME -->` made anew."""
     for name, make in parts.items():
         marks = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"

@@ -1,7 +1,7 @@
 """Runs a submitted pruner in a sandbox and takes bytes out of it, and nothing else.
 
 What comes out is not believed to be weights; it goes through the intake like any stranger's file.
-The tests that this holds are `tests/ci/test_hostile_*.py`.
+The tests that this holds are in `tests/ci/test_hostile.py`.
 """
 
 import json

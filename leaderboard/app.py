@@ -8,10 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from bench.errors import BenchError
+from bench.flags import meanings
 from bench.ranking import HEADLINE, higher_is_better, summary
 from bench.store import open_store, score_frame
 from leaderboard.charts import sparsity_chart
-from leaderboard.tables import explained, flag_meanings, groups, ranking_table
+from leaderboard.tables import explained, groups, ranking_table
 
 RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
 
@@ -41,7 +42,7 @@ def main() -> None:
         return
     st.altair_chart(sparsity_chart(table, by), width="stretch")
     st.dataframe(table, hide_index=True, width="stretch", column_config=_columns(table, to_dense))
-    for flag, meaning in flag_meanings(table).items():
+    for flag, meaning in meanings(" ".join(table.get("flags", [])).split()).items():
         st.caption(f"`{flag}`: {meaning}.")
     st.caption(
         "Runs are ranked only within one suite, limit, protocol and set of images. Anomalies are "

@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from bench.flags import FLAGS
 from bench.protocol import METRICS
 from bench.ranking import GROUP, HEADLINE, higher_is_better, is_logarithm, rank, relative
 
@@ -58,12 +57,6 @@ def ranking_table(rows: pd.DataFrame, by: str, *, to_dense: bool) -> pd.DataFram
         columns = [*WHO, *HEADLINE, "missing", "flags"]
     empty = table[columns].isna().all() | (table[columns].astype(str) == "").all()
     return table[[c for c in columns if c in ("rank", "pruner", "sparsity", by) or not empty[c]]]
-
-
-def flag_meanings(table: pd.DataFrame) -> dict[str, str]:
-    """What the flags in a table mean, those that this version knows, in its order."""
-    there = set(" ".join(table.get("flags", [])).split())
-    return {name: flag.meaning for name, flag in FLAGS.items() if name in there}
 
 
 def explained(column: str, *, to_dense: bool) -> str:

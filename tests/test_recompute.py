@@ -4,11 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest
 
 from bench.data import load_suite
 from bench.errors import BenchError
-from bench.recompute import Sample, claimed, matches, recompute, wilson
+from bench.recompute import Sample, claimed, matches, recompute
 from bench.store import Outcome
 from bench.submissions import load_submission
 
@@ -109,11 +108,10 @@ def test_a_sample_matches_within_one_in_a_hundred_or_its_interval(hits, accuracy
     assert matches([Sample("clean", 200, hits, accuracy)]) == match
 
 
-@pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (7, 40), (199, 200), (5000, 10_000)])
-@pytest.mark.parametrize(("level", "z"), [(0.95, 1.959964), (0.999, 3.290527)])
-def test_the_interval_is_wilsons(hits, n, level, z):
-    expected = binomtest(hits, n).proportion_ci(level, method="wilson")
-    assert wilson(hits, n, z) == pytest.approx((expected.low, expected.high), abs=1e-6)
+def test_the_interval_holds_the_share_and_is_narrower_for_more_images():
+    few, many = (Sample("clean", n, n * 9 // 10, None).interval for n in (20, 2000))
+    assert few == pytest.approx((0.527, 0.986), abs=1e-3)  # by hand, z = 3.2905
+    assert few[0] < many[0] < 0.9 < many[1] < few[1]
 
 
 def test_another_model_protocol_or_other_images_are_refused(scored, suite, dense):

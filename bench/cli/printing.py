@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bench.flags import meaning
+from bench.flags import meanings
 from bench.protocol import METRICS, Protocol
 from bench.records import Run, Score
 
@@ -62,8 +62,8 @@ def print_run(run: Run, *, every: bool = False) -> None:
 
 def print_flags(flags: Iterable[str]) -> None:
     """What each word means, once."""
-    for flag in dict.fromkeys(flags):
-        print(f"flag {flag}: {meaning(flag)}")
+    for flag, meaning in meanings(flags).items():
+        print(f"flag {flag}: {meaning}")
 
 
 def _print_board(run: Run) -> None:

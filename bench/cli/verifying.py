@@ -192,7 +192,7 @@ def _claim(
 
 
 def _report(run: Run, samples: list["Sample"], seed: int) -> None:
-    from bench.recompute import Z, matches, wilson
+    from bench.recompute import Sample, matches
 
     rows = [
         (
@@ -207,7 +207,8 @@ def _report(run: Run, samples: list["Sample"], seed: int) -> None:
     kind = "as stored" if samples[0].accuracy is None else "right"
     print_rows(("task", "images", kind, "99.9 % interval", "claimed"), rows)
     n, hits = sum(s.n for s in samples), sum(s.hits for s in samples)
-    found = f"{hits} of {n} images {kind}, 99.9 % interval {_ends(wilson(hits, n, Z))}, seed {seed}"
+    sure = _ends(Sample("all", n, hits, None).interval)
+    found = f"{hits} of {n} images {kind}, 99.9 % interval {sure}, seed {seed}"
     if not matches(samples):
         raise BenchError("E-DIVERGED", f"run {run.run_id} DIVERGED: {found}")
     print(f"MATCH: {found}")

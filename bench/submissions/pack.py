@@ -48,7 +48,6 @@ def pack(
             "sparsity": record.declared_sparsity,
         },
         "training": {"recipe": record.recipe, "seed": record.seed},
-        "about": {},
     }
     own = {name: {**fields, **further.get(name, {})} for name, fields in facts.items()}
     card = card_of({"schema": 1, "slug": record.slug, "kind": record.kind, **further, **own})
