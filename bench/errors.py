@@ -186,6 +186,7 @@ class BenchError(Exception):
 
 
 def _printable(text: str) -> str:
-    """Without what could steer a terminal, and no longer than can be read."""
-    shown = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text[:LONGEST])
+    """One line without what could steer a terminal, and no longer than can be read."""
+    line = " ".join(text[:LONGEST].splitlines())
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in line)
     return shown if len(text) <= LONGEST else f"{shown} …"

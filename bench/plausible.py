@@ -74,6 +74,7 @@ def names(run: Run) -> Iterator[Finding]:
 
 def ranges(run: Run) -> Iterator[Finding]:
     """Values within the range of their metric, of something, with errors of at least 0."""
+    yield from _between("measured_sparsity", run.submission.measured_sparsity, 0, 1, 0)
     for score in run.scores:
         if score.stderr is not None and score.stderr < 0:
             yield Finding(_name(score), f"got the standard error {score.stderr}")

@@ -1,6 +1,6 @@
 """What may lie in the submission folder of a pull request."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bench.errors import BenchError
@@ -21,15 +21,20 @@ ALLOWED: Mapping[str, int] = {  # file -> bytes that it may have
 }
 
 
-def check_names(folder: Path | str, names: set[str]) -> None:
+SUBMITTED = (FILE, WEIGHTS, PRUNER, "README.md")  # of a pull request; CI writes what is scored
+
+
+def check_names(
+    folder: Path | str, names: set[str], allowed: Collection[str] = tuple(ALLOWED)
+) -> None:
     """Refuses a folder by the names in it.
 
     Raises:
         BenchError: E-SUBMISSION-FILES if one is not allowed, or there is no card, or neither or
             both of weights and pruner.
     """
-    if unknown := sorted(names - set(ALLOWED)):
-        raise _wrong(folder, f"got {unknown[0]!r}, expected only {list(ALLOWED)}")
+    if unknown := sorted(names - set(allowed)):
+        raise _wrong(folder, f"got {unknown[0]!r}, expected only {list(allowed)}")
     if FILE not in names:
         raise _wrong(folder, f"got no {FILE}")
     if len(names & {WEIGHTS, PRUNER}) != 1:

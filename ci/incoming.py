@@ -10,8 +10,8 @@ from typing import Annotated, NamedTuple
 import typer
 
 from bench.errors import BenchError
-from bench.submissions.card import SLUG
-from ci.entry import check_names, check_size
+from bench.submissions.card import SLUG, read_card
+from ci.entry import SUBMITTED, check_names, check_size
 from ci.exits import ended
 from ci.shipped import ROOT
 
@@ -31,7 +31,7 @@ class _Blob(NamedTuple):
 
 
 def incoming(base: str, head: str, out: Path, repository: Path = ROOT) -> Path:
-    """Copies the one submission that a pull request adds or changes.
+    """Copies the one submission that a pull request adds.
 
     Args:
         base: Commit that it is to be merged into.
@@ -56,8 +56,10 @@ def incoming(base: str, head: str, out: Path, repository: Path = ROOT) -> Path:
     if place != SUBMISSIONS or not names or not SLUG.fullmatch(names[0]):
         raise _wrong(f"got changes in {changed[0]!r}")
     source = f"{SUBMISSIONS}/{names[0]}"
+    if _blobs(repository, base, source):
+        raise _wrong(f"{source} is there already; a correction is a new folder")
     blobs = _blobs(repository, head, source)
-    check_names(source, {blob.name for blob in blobs})
+    check_names(source, {blob.name for blob in blobs}, SUBMITTED)
     target = out / names[0]
     target.mkdir(parents=True)
     for blob in blobs:
@@ -65,6 +67,8 @@ def incoming(base: str, head: str, out: Path, repository: Path = ROOT) -> Path:
             raise _wrong(f"{source}/{blob.name}: got mode {blob.mode}, a regular file is 100644")
         check_size(source, blob.name, int(_git(repository, "cat-file", "-s", blob.sha)))
         (target / blob.name).write_bytes(_git(repository, "cat-file", "blob", blob.sha))
+    if read_card(target).pruning.pruner == "dense":
+        raise _wrong(f"{source}: dense networks, which others are compared with, are the project's")
     return target
 
 
@@ -76,8 +80,10 @@ def _blobs(repository: Path, head: str, folder: str) -> list[_Blob]:
 
 
 def _git(repository: Path, *words: str) -> bytes:
-    command = ["git", "-C", str(repository), *words]
-    return subprocess.run(command, check=True, capture_output=True).stdout
+    done = subprocess.run(["git", "-C", str(repository), *words], capture_output=True, check=False)
+    if done.returncode:
+        raise _wrong(f"git {words[0]}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
 
 
 def _wrong(message: str) -> BenchError:

@@ -127,7 +127,7 @@ def prune_entry(
         recipe=plan.recipe_name,
     )
     training = {"suite": plan.suite, "parent": dense and dense.sha256}
-    pack(model, record, folder, {"training": training})
+    pack(model, record, folder, {"training": training, "about": card.about.model_dump()})
     same = first.record.weights_sha256 == second.record.weights_sha256
     return () if same else ("non-deterministic",)
 

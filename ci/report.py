@@ -14,9 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.data import SUITES
 from bench.errors import BenchError
+from bench.flags import FLAGS
 from bench.intake.opened import file_content
 from bench.models import ARCHITECTURES
-from bench.protocol import METRICS, PROTOCOLS
+from bench.plausible import impossible
+from bench.protocol import PROTOCOLS
 from bench.records import SCHEMA, Run, Score
 from bench.submissions.card import SLUG
 from ci.comparison import LEVELS, comparison
@@ -25,7 +27,7 @@ from ci.shipped import group
 
 LARGEST = 2**22  # bytes of a record; that of the standard protocol has 2**17
 LONGEST = 120  # characters of a text
-HIGHEST = 1e15  # size of a number that no range bounds
+HIGHEST = 1e15  # size of a number
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -38,7 +40,8 @@ def read_run(path: Path) -> Run:
 
     Returns:
         The run: every field of its type, every text short and printable, suite, architecture,
-        protocol, metrics and sandbox of our tables, every number in its metric's range.
+        protocol, flags and sandbox of our tables, and nothing in it that `bench.plausible` finds
+        to be impossible.
 
     Raises:
         BenchError: E-BAD-RECORD for anything else; as `file_content`.
@@ -56,6 +59,8 @@ def read_run(path: Path) -> Run:
     for what, holds in _holds(run).items():
         if not holds:
             raise _wrong(path, f"{what}: got what this version of the program cannot have written")
+    for finding in impossible(record):
+        raise _wrong(path, f"{finding.where}: {finding.what}")
     return run
 
 
@@ -86,17 +91,15 @@ def _holds(run: Run) -> dict[str, bool]:
         "seconds": 0 <= run.seconds < HIGHEST,
         "sparsity": 0 <= (run.submission.measured_sparsity or 0.0) <= 1,
         "declared sparsity": 0 <= (run.submission.declared_sparsity or 0.0) <= 1,
-        "scores": all(map(_possible, run.scores)),
+        "flags": len(set(run.flags)) == len(run.flags) and set(run.flags) <= set(FLAGS),
+        "scores": all(map(_bounded, run.scores)),
     }
 
 
-def _possible(score: Score) -> bool:
-    metric = METRICS.get(score.metric)
-    if metric is None or not 0 <= score.n < HIGHEST:
-        return False
-    if score.value is None:
-        return True
-    return metric.low <= score.value <= metric.high and math.fabs(score.value) < HIGHEST
+def _bounded(score: Score) -> bool:
+    """Numbers of a size that a store takes."""
+    numbers = (score.n, score.value, score.stderr, score.epsilon, score.severity, score.batch_size)
+    return all(math.fabs(number or 0) < HIGHEST for number in numbers)
 
 
 def _texts(value: Any) -> list[str]:

@@ -37,7 +37,7 @@ ENVIRONMENT = {
 }
 MOUNTED = "/box"  # where our own code is seen inside
 INPUTS = "/in"
-DIGITS = "sklearn/datasets/data"  # among the packages; has the test labels of the suite digits
+HIDDEN = ("sklearn/datasets/data", "sklearn/datasets/images")  # test sets of the suite digits
 THREADS = 256  # of root the kernel counts none, so that address space alone bounds them
 CHUNK = 2**16
 TAIL = 800  # characters of the log in a message
@@ -186,15 +186,16 @@ def _fence(inputs: Path, limits: Limits, seccomp: int) -> list[str]:
     binds = {path: path for path in (*_system(), *_python()) if Path(path).exists()}
     binds |= {f"{ROOT}/bench": f"{MOUNTED}/bench", f"{ROOT}/ci/inside": f"{MOUNTED}/ci/inside"}
     binds[str(inputs)] = INPUTS
-    hidden = f"{_packages()}/{DIGITS}"
+    hidden = [place for home in _homes() for name in HIDDEN if (place := Path(home, name)).is_dir()]
     links = [path for path in (Path("/lib"), Path("/lib64")) if path.is_symlink()]
     return [
         str(shutil.which("bwrap")),
         *("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"),
+        "--as-pid-1",  # else an init without limits runs beside the code, in reach of it
         *("--uid", "65534", "--gid", "65534", "--cap-drop", "ALL", "--hostname", "sandbox"),
         *(word for seen, path in binds.items() for word in ("--ro-bind", seen, path)),
         *(word for link in links for word in ("--symlink", str(link.readlink()), str(link))),
-        *("--size", "4096", "--tmpfs", hidden, "--remount-ro", hidden),
+        *(word for place in map(str, hidden) for word in _covered(place)),
         *("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"),
         *("--size", str(limits.scratch), "--tmpfs", "/tmp", "--remount-ro", "/"),
         *("--chdir", "/tmp", "--seccomp", str(seccomp), "--"),
@@ -211,6 +212,16 @@ def _python() -> list[str]:
     """The interpreter, its library and its packages."""
     program = Path(sys.executable).resolve()
     return [str(program), str(Path(sys.base_prefix).resolve() / "lib"), _packages()]
+
+
+def _covered(place: str) -> tuple[str, ...]:
+    return ("--size", "4096", "--tmpfs", place, "--remount-ro", place)
+
+
+def _homes() -> list[str]:
+    """Where packages may lie in what is seen inside."""
+    own = map(str, Path(sys.base_prefix).resolve().glob("lib/python3*/site-packages"))
+    return sorted({_packages(), *own, "/usr/lib/python3/dist-packages"})
 
 
 def _packages() -> str:

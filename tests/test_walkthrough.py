@@ -45,7 +45,9 @@ def pasted(text: str, folder: Path) -> str:
 
 
 def test_a_network_of_ones_own_becomes_a_row(copy):
-    (script,), (commands,) = (blocks(kind, SECTIONS["Submit a network"]) for kind in ("python", "sh"))
+    (script,), (commands,) = (
+        blocks(kind, SECTIONS["Submit a network"]) for kind in ("python", "sh")
+    )
     (copy / "my_resnet.py").write_text(script)
     told = pasted(commands, copy)
     assert "Nothing to mend" in told

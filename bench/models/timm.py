@@ -19,9 +19,12 @@ def timm_network(name: str, classes: int, channels: int) -> nn.Module:
         raise BenchError(
             "E-UNKNOWN-ARCHITECTURE", f"timm:{name}: timm has no such model; near: {near}"
         )
-    network: nn.Module = timm.create_model(
-        name, pretrained=False, num_classes=classes, in_chans=channels
-    )
+    try:
+        network: nn.Module = timm.create_model(
+            name, pretrained=False, num_classes=classes, in_chans=channels
+        )
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        raise BenchError("E-UNKNOWN-ARCHITECTURE", f"timm:{name}: {error}") from error
     return network
 
 

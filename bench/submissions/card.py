@@ -14,7 +14,7 @@ from bench.intake.opened import file_content
 
 FILE = "submission.toml"
 WEIGHTS = "weights.safetensors"
-LARGEST = 2**16  # bytes of the card
+LARGEST = 2**14  # bytes of the card
 LARGEST_NUMBER = 2.0**63
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -102,7 +102,7 @@ class About(_Section):
 class Card(_Section):
     """A `submission.toml`; everything but `schema` and `slug` may be left out."""
 
-    schema_: Literal[1] = Field(alias="schema", description="1")
+    schema_: Annotated[int, Field(ge=1, le=1)] = Field(alias="schema", description="1")
     slug: Annotated[str, AfterValidator(_slug)] = Field(description="short name, `[a-z0-9._-]`")
     kind: Literal["classifier"] = _field("`classifier`", "classifier")
     model: Model = Model()

@@ -1,5 +1,6 @@
 """The network and the training images as submitted code sees them, and what it gives back."""
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,13 @@ class Batches:
             yield self.images[chosen].float() / 255, self.labels[chosen]
 
 
+def seed_everything(seed: int) -> None:
+    """The generators that submitted code may draw from without a word, dropout's too."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
 def pruned(prune: Callable[..., Any], task: Mapping[str, Any], folder: Path) -> bytes:
     """Safetensors of what the function returns, or has left in the model if that is None.
 
@@ -50,6 +58,7 @@ def pruned(prune: Callable[..., Any], task: Mapping[str, Any], folder: Path) -> 
     network = build(task["architecture"], classes=task["classes"], channels=task["channels"])
     network.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))
     model = Normalised(network, tuple(task["mean"]), tuple(task["std"]))
+    seed_everything(task["seed"])
     images, labels = (torch.from_numpy(np.load(folder / f"{n}.npy")) for n in ("images", "labels"))
     found = prune(model, Batches(images, labels, task["seed"]), task["sparsity"], task["seed"])
     if found is None:

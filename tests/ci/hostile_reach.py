@@ -80,6 +80,10 @@ def labels():
     from bench.data.embedded import embedded_set
     return embedded_set('digits', None, (1, 28, 28)).labels
 tried('digits', labels)
+def outliers():
+    from bench.data.embedded import embedded_set
+    return embedded_set('patches', None, (1, 28, 28)).images
+tried('patches', outliers)
 """,
     "other submissions": "tried('submissions', lambda: os.listdir(ROOT + '/submissions'))",
     "the environment of others": """
@@ -96,7 +100,14 @@ tried('environ', environment)
 tried('own', lambda: os.environ['BENCH_CACHE'])
 """,
     "the memory of its parent": """
-tried('mem', lambda: os.pread(os.open('/proc/1/mem', os.O_RDWR), 8, 0))
+def parent():
+    if os.getpid() == 1:
+        raise ProcessLookupError
+    with open('/proc/1/maps') as maps:
+        start = int(maps.readline().partition('-')[0], 16)
+    return os.pread(os.open('/proc/1/mem', os.O_RDWR), 8, start)
+tried('mem', parent)
+tried('others', lambda: [p for p in os.listdir('/proc') if p.isdigit() and p != '1'][0])
 tried('ptrace', lambda: call(101, 16, 1, 0, 0))
 tried('seize', lambda: call(101, 0x4206, 1, 0, 0))
 tried('readv', lambda: call(310, 1, 0, 0, 0, 0, 0))

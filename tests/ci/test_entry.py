@@ -59,6 +59,9 @@ def test_links_pipes_folders_and_long_files_are_refused(tmp_path):
         assert refusal(lambda entry=entry: check_entry(entry)).code == "E-SUBMISSION-FILES"
 
 
+DENSE = 'schema = 1\nslug = "mine"\n[pruning]\npruner = "dense"\n'
+
+
 class Repository:
     """A git repository with a base, and requests on top of it."""
 
@@ -124,6 +127,8 @@ def test_changes_of_the_base_since_the_fork_are_not_the_requests(repository, tmp
         lambda root: (root / "submissions" / "mine" / "submission.toml").unlink(),
         lambda root: (root / "submissions" / "mine").rename(root / "submissions" / "-x $(id)"),
         lambda root: (root / "submissions").rename(root / "submission"),
+        lambda root: (root / "submissions" / "mine" / "run.json").write_text("{}"),
+        lambda root: (root / "submissions" / "mine" / "submission.toml").write_text(DENSE),
     ],
 )
 def test_a_request_that_touches_anything_else_is_refused(plant, repository, tmp_path):
@@ -131,6 +136,19 @@ def test_a_request_that_touches_anything_else_is_refused(plant, repository, tmp_
     plant(repository.folder)
     error = refusal(lambda: repository.taken(tmp_path / "out"))
     assert error.code == "E-SUBMISSION-FILES", error
+
+
+def test_an_entry_that_is_there_is_not_changed_by_a_request(repository, tmp_path):
+    repository.entry()
+    repository.base = repository.commit()
+    (repository.folder / "submissions" / "mine" / "README.md").write_text("better")
+    error = refusal(lambda: repository.taken(tmp_path / "out"))
+    assert "submissions/mine is there already; a correction is a new folder" in error.message
+
+
+def test_commits_that_git_does_not_know_are_refused(repository, tmp_path):
+    error = refusal(lambda: incoming(repository.base, "nothing", tmp_path, repository.folder))
+    assert error.code == "E-SUBMISSION-FILES"
 
 
 def test_a_request_without_changes_or_with_long_code_is_refused(repository, tmp_path):

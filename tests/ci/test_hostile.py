@@ -120,7 +120,7 @@ def test_a_pruner_gets_no_hold_of(name, outcomes):
 
 def test_the_labels_are_not_where_the_package_has_them(outcomes):
     message = outcomes["the test labels"].result().message
-    assert "data FileNotFoundError / digits FileNotFoundError" in message
+    assert "data FileNotFoundError / digits FileNotFoundError / patches " in message
 
 
 @pytest.mark.parametrize("name", WITHOUT_A_FENCE)

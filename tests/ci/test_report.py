@@ -2,13 +2,14 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from bench.errors import BenchError
 from bench.flags import FLAGS
-from bench.records import canonical_json, to_json
+from bench.records import canonical_json, from_json, to_json
 from ci.comparison import NEW, comparison, plain
 from ci.report import LARGEST, read_run, report
 from ci.shipped import comparable_runs, shipped_runs
@@ -18,6 +19,12 @@ RUN = replace(
     some_run(pruner="axe", sparsity=0.8, accuracy=0.81), trust="ci", sandbox="strong", limit=30
 )
 DENSE = replace(some_run(accuracy=0.9), trust="ci", limit=30)
+SHIPPED = {
+    run.submission.slug: replace(run, trust="ci")
+    for run in shipped_runs()
+    if run.submission.architecture == "lenet5"
+}
+WHOLE, WHOLE_DENSE = replace(SHIPPED["snip-0.9"], sandbox="strong"), SHIPPED["dense"]
 PAYLOADS = (
     "<img src=x onerror=alert(1)>",
     "[click](https://example.org)",
@@ -31,8 +38,8 @@ PAYLOADS = (
 )
 
 
-def record(folder, run=RUN, name="run.json", **changes):
-    """Writes a run record; `submission__slug=…` changes a field inside a field."""
+def record(folder, run=WHOLE, name="run.json", **changes):
+    """Writes a run record with its id; `submission__slug=…` changes a field inside a field."""
     content = to_json(run)
     for key, value in changes.items():
         *outer, last = key.split("__")
@@ -40,6 +47,8 @@ def record(folder, run=RUN, name="run.json", **changes):
         for part in outer:
             place = place[part]
         place[last] = value
+    with suppress(ValueError):
+        content["run_id"] = from_json(content).run_id
     path = folder / name
     path.write_text(json.dumps(content))
     return path
@@ -114,13 +123,13 @@ def test_nothing_is_a_dash_and_long_texts_end():
 def test_the_comment_is_made_of_the_numbers_alone(tmp_path):
     record(tmp_path)
     (tmp_path / "comparison.md").write_text("<script>alert(1)</script>")
-    assert read_run(tmp_path / "run.json") == RUN
-    assert report(tmp_path) == comparison(RUN)
-    record(tmp_path, DENSE, "dense.json")
-    assert report(tmp_path) == comparison(RUN, DENSE)
+    assert read_run(tmp_path / "run.json") == WHOLE
+    assert report(tmp_path) == comparison(WHOLE)
+    record(tmp_path, WHOLE_DENSE, "dense.json")
+    assert report(tmp_path) == comparison(WHOLE, WHOLE_DENSE)
 
 
-SCORE = to_json(RUN)["scores"][0]
+SCORE, *SCORES = to_json(WHOLE)["scores"]
 
 
 @pytest.mark.parametrize(
@@ -145,17 +154,22 @@ SCORE = to_json(RUN)["scores"][0]
         {"submission__measured_sparsity": 1.5},
         {"submission__pruner": ["x"]},
         {"protocol__sha256": "0" * 64},
-        {"scores": [SCORE | {"value": 1.2}]},
-        {"scores": [SCORE | {"value": "1.0"}]},
-        {"scores": [SCORE | {"metric": "beauty"}]},
-        {"scores": [SCORE | {"value": float("nan")}]},
-        {"scores": [SCORE | {"value": float("inf")}]},
-        {"scores": [SCORE | {"value": None}]},
-        {"scores": [SCORE | {"n": -1}]},
+        {"scores": [SCORE | {"value": 1.2}, *SCORES]},
+        {"scores": [SCORE | {"value": "1.0"}, *SCORES]},
+        {"scores": [SCORE | {"metric": "beauty"}, *SCORES]},
+        {"scores": [SCORE | {"value": float("nan")}, *SCORES]},
+        {"scores": [SCORE | {"value": float("inf")}, *SCORES]},
+        {"scores": [SCORE | {"value": None}, *SCORES]},
+        {"scores": [SCORE | {"n": -1}, *SCORES]},
+        {"scores": [SCORE | {"stderr": 1e300}, *SCORES]},
+        {"scores": [SCORE, SCORE, *SCORES]},
+        {"scores": SCORES},
         {"scores": {}},
+        {"flags": ["partial"] * 50_000},
+        {"flags": ["constant-output"]},
         {"environment": None},
     ],
-    ids=str,
+    ids=lambda changes: str(changes)[:60],
 )
 def test_a_record_that_cannot_be_ours_is_refused(changes, tmp_path):
     path = record(tmp_path, **changes)
@@ -175,12 +189,13 @@ def test_a_file_that_is_no_record_is_refused(content, tmp_path):
 
 def test_links_giants_and_dense_runs_of_another_kind_are_refused(tmp_path):
     path = record(tmp_path)
-    for other in (RUN, replace(DENSE, limit=31), replace(DENSE, suite="mnist")):
+    other_limit = replace(SHIPPED["dense"], limit=10_000)
+    for other in (WHOLE, other_limit):
         record(tmp_path, other, "dense.json")
         with pytest.raises(BenchError, match="not a dense run") as caught:
             report(tmp_path)
         assert caught.value.code == "E-BAD-RECORD"
-    path.write_bytes(canonical_json(to_json(RUN)).encode() + b" " * LARGEST)
+    path.write_bytes(canonical_json(to_json(WHOLE)).encode() + b" " * LARGEST)
     with pytest.raises(BenchError) as caught:
         report(tmp_path)
     assert caught.value.code == "E-TOO-LARGE"

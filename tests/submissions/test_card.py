@@ -58,7 +58,9 @@ def test_a_folder_says_all_that_was_declared(lenet5, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("schema = 1", "schema = 2"), "schema: got 2, expected 1"),
+        (("schema = 1", "schema = 2"), "schema: got 2, expected less than or equal to 1"),
+        (("schema = 1", "schema = true"), "schema: got True, expected a valid integer"),
+        (("schema = 1", 'schema = 1\n"a\\nb" = 1'), "a b: unknown"),
         (('slug = "a"', 'slug = "../a"'), "slug: got"),
         (('slug = "a"', "slug = 7"), "slug: got 7, expected a valid string"),
         (("[model]", "[modell]"), "modell: unknown; known are schema"),
