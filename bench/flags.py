@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from bench.protocol import PROTOCOL
 from bench.records import Run
 
-Numbers = Callable[..., float]  # metric[, attack, epsilon] -> value in the task audit, or NaN
-Rule = Callable[[Run, Numbers], bool]
+Rule = Callable[[Run, "Audit"], bool]
 
 NEAR, FAR = PROTOCOL.audit_epsilons
 
 # Each threshold between the honest LeNet5 of `submissions` and the cheats of tests/test_cheats.py
 MASKED = 0.01  # share of images without a gradient; honest 0, logits × 10 half of them
-SCALED = 0.05  # of accuracy, lost to FGSM by a scale-free loss alone; honest at most 0.012
+SCALED = 0.05  # of accuracy, lost to FGSM on standardised logits alone; honest at most 0.012
+MARGIN = (
+    0.1  # of accuracy, lost to FGSM on the margin alone; honest at most 0.059, logits × 2 0.156
+)
 BEATEN = 0.02  # of accuracy, that a weaker attack takes more; honest at most 0, 5 images of 256
 WITHSTOOD = 0.2  # accuracy where any image can become any other's grey; honest 0, chance 0.1
 CONSTANT = 0.9  # share of one answer; honest 0.43, but for a network that pruning destroyed
@@ -26,6 +28,8 @@ SATURATED = 0.7  # share of confidences of 1; honest 0.26, logits × 3 three qua
 TIED = 0.01  # share of margins that are not their image's own; honest 0
 UNREAL = 0.1  # share of weights next to zero; honest 0.021, which weight decay shrank
 ROUNDED = 0.005  # of weights, declared and not zero
+FEW = 20  # images, below which most of one class say nothing
+CHANCE = 3  # images, more than which a difference must be
 CHANNELS = 0.25  # weights gone for a declared share of channels; honest a third of it or more
 
 
@@ -44,41 +48,64 @@ class Flag:
     follows_from: str = "its numbers"
 
 
-def _constant(_: Run, at: Numbers) -> bool:
-    return at("top_class_share") > CONSTANT
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The numbers of the task audit.
+
+    Args:
+        values: (metric, attack, epsilon) -> value.
+        images: Behind the accuracies.
+    """
+
+    values: Mapping[tuple[str, str | None, float | None], float]
+    images: int
+
+    def at(self, metric: str, attack: str | None = None, epsilon: float | None = None) -> float:
+        """The value, or NaN, of which no rule holds."""
+        return self.values.get((metric, attack, epsilon), math.nan)
+
+    def beyond(self, threshold: float) -> float:
+        """A difference of accuracies that is larger than the threshold and no chance."""
+        return max(threshold, CHANCE / max(self.images, 1)) + 1e-9
+
+
+def _constant(_: Run, audit: Audit) -> bool:
+    return audit.images >= FEW and audit.at("top_class_share") > CONSTANT
 
 
 def _varied(rule: Rule) -> Rule:
     """Constant answers have no gradient and tie; of them the one flag says enough."""
-    return lambda run, at: rule(run, at) and not _constant(run, at)
+    return lambda run, audit: rule(run, audit) and not _constant(run, audit)
 
 
-def _masked(_: Run, at: Numbers) -> bool:
-    fgsm, scale_free, noise, pgd, square = (
-        at("accuracy", attack, NEAR)
+def _masked(_: Run, audit: Audit) -> bool:
+    fgsm, standardised, margin, noise, pgd, square = (
+        audit.at("accuracy", attack, NEAR)
         for attack in (
             "fgsm-linf",
             "fgsm-linf-standardised",
+            "fgsm-linf-margin",
             "noise-linf",
             "pgd-linf",
             "square-linf",
         )
     )
     return (
-        at("zero_gradient_share", "fgsm-linf", NEAR) > MASKED
-        or fgsm - scale_free > SCALED
-        or fgsm - noise > BEATEN
-        or pgd - fgsm > BEATEN
-        or pgd - square > BEATEN
-        or at("accuracy", "pgd-linf", FAR) > WITHSTOOD
+        audit.at("zero_gradient_share", "fgsm-linf", NEAR) > MASKED
+        or fgsm - standardised > audit.beyond(SCALED)
+        or fgsm - margin > audit.beyond(MARGIN)
+        or fgsm - noise > audit.beyond(BEATEN)
+        or pgd - fgsm > audit.beyond(BEATEN)
+        or pgd - square > audit.beyond(BEATEN)
+        or audit.at("accuracy", "pgd-linf", FAR) > audit.beyond(WITHSTOOD)
     )
 
 
 def _above(metric: str, threshold: float) -> Rule:
-    return lambda _, at: at(metric) > threshold
+    return lambda _, audit: audit.at(metric) > threshold
 
 
-def _not_there(run: Run, _: Numbers) -> bool:
+def _not_there(run: Run, _: Audit) -> bool:
     declared, measured = run.submission.declared_sparsity, run.submission.measured_sparsity
     if declared is None or measured is None:
         return False
@@ -135,16 +162,12 @@ FLAGS: Mapping[str, Flag] = {
 
 def flags_of(run: Run) -> tuple[str, ...]:
     """The flags that follow from the numbers of a run, in the order of the table."""
-    audited = {
-        (score.metric, score.attack, score.epsilon): score.value
-        for score in run.scores
-        if score.task == "audit" and score.value is not None
-    }
-
-    def at(metric: str, attack: str | None = None, epsilon: float | None = None) -> float:
-        return audited.get((metric, attack, epsilon), math.nan)
-
-    return tuple(name for name, flag in FLAGS.items() if flag.rule and flag.rule(run, at))
+    rows = [score for score in run.scores if score.task == "audit" and score.value is not None]
+    audit = Audit(
+        {(score.metric, score.attack, score.epsilon): score.value for score in rows},
+        max((score.n for score in rows if score.metric == "accuracy"), default=0),
+    )
+    return tuple(name for name, flag in FLAGS.items() if flag.rule and flag.rule(run, audit))
 
 
 def meanings(flags: Iterable[str]) -> dict[str, str]:

@@ -110,7 +110,7 @@ class Protocol:
             on every anomaly.
         tasks: In the order of evaluation.
         batch_size: Images of one forward pass.
-        attacks: (attack, epsilon in image units); the audit row is the scale-free loss.
+        attacks: (attack, epsilon in image units); the audit rows are of scale-free losses.
         corruptions: Names, in the order of the table.
         severities: Of each corruption.
         shift_seed: Seed of the generated shifts.
@@ -224,6 +224,7 @@ PROTOCOL = Protocol(
         ("fgsm-l2", 8 / 255),
         ("fgsm-l2", 0.5),
         ("fgsm-linf-standardised", 8 / 255),
+        ("fgsm-linf-margin", 8 / 255),
     ),
     corruptions=CORRUPTIONS,
     severities=(1, 2, 3, 4, 5),
@@ -286,7 +287,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "detectors": replace(
         PROTOCOL,
         preset="detectors",
-        tasks=("clean", *ANOMALIES),
+        tasks=("clean", *ANOMALIES, "audit"),
         attacks=PROTOCOL.attacks[:1],
         severities=(5,),
         detectors=tuple((task, EVERY_DETECTOR) for task in ANOMALIES),

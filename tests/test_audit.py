@@ -37,12 +37,13 @@ def test_it_measures_each_attack_and_each_share_once(audited, submission):
         ("accuracy", None, None),
         ("accuracy", "fgsm-linf", NEAR),
         ("accuracy", "fgsm-linf-standardised", NEAR),
+        ("accuracy", "fgsm-linf-margin", NEAR),
         ("accuracy", "noise-linf", NEAR),
         ("accuracy", "pgd-linf", NEAR),
         ("accuracy", "square-linf", NEAR),
         ("accuracy", "pgd-linf", FAR),
     }
-    assert len(found) == len(audited.run.scores) == 13
+    assert len(found) == len(audited.run.scores) == 14
     weights = 142_110
     assert {n for _, n in found.values()} == {SMALL.audit_images, weights}
     assert found["tiny_share", None, None] == found["denormal_share", None, None] == (0, weights)

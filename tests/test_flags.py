@@ -20,6 +20,7 @@ HONEST = {
     ("accuracy", None, None): 0.9,
     ("accuracy", "fgsm-linf", NEAR): 0.5,
     ("accuracy", "fgsm-linf-standardised", NEAR): 0.5,
+    ("accuracy", "fgsm-linf-margin", NEAR): 0.45,
     ("accuracy", "noise-linf", NEAR): 0.9,
     ("accuracy", "pgd-linf", NEAR): 0.4,
     ("accuracy", "square-linf", NEAR): 0.7,
@@ -43,6 +44,11 @@ def audited(changes=None) -> Run:
     return some_run(scores=[*some_scores(), *rows])
 
 
+def of_images(run: Run, n: int) -> Run:
+    """The same values of fewer images; by hand, so that not all are whole numbers of them."""
+    return replace(run, scores=tuple(replace(score, n=n) for score in run.scores))
+
+
 def test_honest_numbers_have_no_flag():
     assert flags_of(audited()) == ()
 
@@ -52,6 +58,7 @@ def test_honest_numbers_have_no_flag():
     [
         (("zero_gradient_share", "fgsm-linf", NEAR), 0.01, 0.0101, "masked-gradients"),
         (("accuracy", "fgsm-linf-standardised", NEAR), 0.451, 0.449, "masked-gradients"),
+        (("accuracy", "fgsm-linf-margin", NEAR), 0.401, 0.399, "masked-gradients"),
         (("accuracy", "noise-linf", NEAR), 0.481, 0.479, "masked-gradients"),
         (("accuracy", "pgd-linf", NEAR), 0.519, 0.521, "masked-gradients"),
         (("accuracy", "square-linf", NEAR), 0.381, 0.379, "masked-gradients"),
@@ -66,6 +73,20 @@ def test_honest_numbers_have_no_flag():
 def test_each_number_is_flagged_beyond_its_threshold_and_not_at_it(number, harmless, telling, flag):
     assert flags_of(audited({number: harmless})) == ()
     assert flags_of(audited({number: telling})) == (flag,)
+
+
+@pytest.mark.parametrize("n", [1, 7, 20, 59])
+def test_three_images_of_a_few_are_no_sign(n):
+    away = {("accuracy", "fgsm-linf-standardised", NEAR): 0.5 - 3 / n}
+    assert flags_of(of_images(audited(away), n)) == ()
+    away = {("accuracy", "fgsm-linf-standardised", NEAR): 0.5 - 4 / n}
+    assert flags_of(of_images(audited(away), n)) == ("masked-gradients",)
+
+
+def test_one_answer_to_a_few_images_is_no_sign():
+    constant = audited({("top_class_share", None, None): 1.0})
+    assert flags_of(of_images(constant, 19)) == ()
+    assert flags_of(of_images(constant, 20)) == ("constant-output",)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,39 @@ def standardised_cross_entropy(logits: Tensor, labels: Tensor, reduction: str) -
     return cross_entropy(centred / spread.clamp_min(1e-12), labels, reduction=reduction)
 
 
+def margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """Logit of the label minus the largest of the others; negative where misclassified.
+
+    Args:
+        logits: (N, K) float, K at least 2.
+        labels: (N,) int64.
+
+    Returns:
+        (N,) float.
+    """
+    own = logits.gather(1, labels[:, None])[:, 0]
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return own - others.max(1).values
+
+
+def margin_loss(logits: Tensor, labels: Tensor, reduction: str) -> Tensor:
+    """Largest of the other logits minus the label's, which no positive factor masks.
+
+    Args:
+        logits: (N, K) float, K at least 2.
+        labels: (N,) int64.
+        reduction: `sum` or `mean`.
+
+    Returns:
+        The reduced loss.
+
+    References:
+        f₆ of Carlini and Wagner, Towards evaluating the robustness of neural networks, 2017.
+    """
+    reduced: Tensor = getattr(-margins(logits, labels), reduction)()
+    return reduced
+
+
 def input_gradients(
     network: nn.Module, images: Tensor, labels: Tensor, losses: Sequence[Loss]
 ) -> list[Tensor]:

@@ -3,23 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from bench.attacks.fgsm import linf_step
+from bench.attacks.fgsm import linf_step, margins
 from bench.streams import stream
-
-
-def margins(logits: Tensor, labels: Tensor) -> Tensor:
-    """Logit of the label minus the largest of the others; negative where misclassified.
-
-    Args:
-        logits: (N, K) float, K at least 2.
-        labels: (N,) int64.
-
-    Returns:
-        (N,) float.
-    """
-    own = logits.gather(1, labels[:, None])[:, 0]
-    others = logits.scatter(1, labels[:, None], -torch.inf)
-    return own - others.max(1).values
 
 
 def pgd(model: nn.Module, images: Tensor, labels: Tensor, epsilon: float, steps: int) -> Tensor:

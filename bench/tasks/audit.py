@@ -17,6 +17,7 @@ from bench.attacks.fgsm import (
     gives_no_direction,
     input_gradients,
     linf_step,
+    margin_loss,
     standardised_cross_entropy,
 )
 from bench.attacks.noise import sign_noise
@@ -54,11 +55,12 @@ def audit(case: Case) -> Findings:
 def _under_attack(case: Case, about: Score, images: Tensor, labels: Tensor) -> list[Score]:
     model, protocol, truth = case.submission.model, case.protocol, labels.to(case.device)
     near, far = protocol.audit_epsilons
-    losses: list[Loss] = [cross_entropy, standardised_cross_entropy]
-    plain, scale_free = input_gradients(model, images, truth, losses)
+    losses: list[Loss] = [cross_entropy, standardised_cross_entropy, margin_loss]
+    plain, scale_free, margin = input_gradients(model, images, truth, losses)
     attacked: dict[tuple[str, float], Callable[[], Tensor]] = {
         ("fgsm-linf", near): lambda: linf_step(images, plain, near),
         ("fgsm-linf-standardised", near): lambda: linf_step(images, scale_free, near),
+        ("fgsm-linf-margin", near): lambda: linf_step(images, margin, near),
         ("noise-linf", near): lambda: sign_noise(images, near),
         ("pgd-linf", near): lambda: pgd(model, images, truth, near, protocol.pgd_steps),
         ("square-linf", near): lambda: square(model, images, truth, near, protocol.square_queries),
