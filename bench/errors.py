@@ -181,12 +181,12 @@ class BenchError(Exception):
         if code not in ERRORS:
             raise KeyError(code)
         self.code = code
-        self.message = _printable(message)
+        self.message = one_line(message)
         super().__init__(f"{code}: {self.message}")
 
 
-def _printable(text: str) -> str:
-    """One line without what could steer a terminal, and no longer than can be read."""
+def one_line(text: str) -> str:
+    """A text as one line without what could steer a terminal, no longer than can be read."""
     line = " ".join(text[:LONGEST].splitlines())
     shown = "".join(c if c.isprintable() else "\ufffd" for c in line)
     return shown if len(text) <= LONGEST else f"{shown} …"

@@ -18,9 +18,7 @@ NEAR, FAR = PROTOCOL.audit_epsilons
 # Each threshold between the honest LeNet5 of `submissions` and the cheats of tests/test_cheats.py
 MASKED = 0.01  # share of images without a gradient; honest 0, logits × 10 half of them
 SCALED = 0.05  # of accuracy, lost to FGSM on standardised logits alone; honest at most 0.012
-MARGIN = (
-    0.1  # of accuracy, lost to FGSM on the margin alone; honest at most 0.059, logits × 2 0.156
-)
+MARGIN = 0.1  # the same on the margin; honest at most 0.059, logits × 2 0.156
 BEATEN = 0.02  # of accuracy, that a weaker attack takes more; honest at most 0, 5 images of 256
 WITHSTOOD = 0.2  # accuracy where any image can become any other's grey; honest 0, chance 0.1
 CONSTANT = 0.9  # share of one answer; honest 0.43, but for a network that pruning destroyed
@@ -162,9 +160,9 @@ FLAGS: Mapping[str, Flag] = {
 
 def flags_of(run: Run) -> tuple[str, ...]:
     """The flags that follow from the numbers of a run, in the order of the table."""
-    rows = [score for score in run.scores if score.task == "audit" and score.value is not None]
+    rows = [score for score in run.scores if score.task == "audit"]
     audit = Audit(
-        {(score.metric, score.attack, score.epsilon): score.value for score in rows},
+        {(s.metric, s.attack, s.epsilon): s.value for s in rows if s.value is not None},
         max((score.n for score in rows if score.metric == "accuracy"), default=0),
     )
     return tuple(name for name, flag in FLAGS.items() if flag.rule and flag.rule(run, audit))

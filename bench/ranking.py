@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.protocol import COMMON_CORRUPTIONS, METRICS
-from bench.records import Run
+from bench.records import TRUST, Run
 
 GROUP = ["suite", "limit", "protocol", "data"]
 CONDITIONS = [
@@ -170,7 +170,10 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
     names = columns or list(HEADLINE)
     family = [*GROUP, "architecture", "recipe"]
     seeded = table.dropna(subset=["seed"])
-    dense = seeded[seeded["pruner"] == "dense"].drop_duplicates([*family, "seed"])
+    dense = seeded[seeded["pruner"] == "dense"]
+    dense = dense.assign(trusted=dense["trust"].map(TRUST.index))
+    dense = dense.sort_values(["trusted", "started"], ascending=[False, True])
+    dense = dense.drop_duplicates([*family, "seed"])  # that of most trust, then the earliest
     paired = seeded.merge(
         dense[[*family, "seed", *names]], on=[*family, "seed"], suffixes=("", "_dense")
     )

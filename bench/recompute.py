@@ -129,15 +129,18 @@ def recompute(claim: Claim, count: int, seed: int, progress: Progress = silent) 
 def matches(samples: list[Sample]) -> bool:
     """Whether the samples bear the run out.
 
-    Stored answers: at most 1 in 100 differs over all tasks. Accuracies: each lies in the interval
-    of its sample, so that an honest run fails one time in 1000 a task.
+    Stored answers: none differs, but of the attacked images 1 in 100, or a single one. Accuracies:
+    each lies in the interval of its sample, so that an honest run fails one time in 1000 a task.
     """
-    compared = [sample for sample in samples if sample.accuracy is None]
-    total, hits = (sum(getattr(sample, name) for sample in compared) for name in ("n", "hits"))
+    strays = (
+        s.n - s.hits <= (max(1, STRAY * s.n) if s.task == "adversarial" else 0)
+        for s in samples
+        if s.accuracy is None
+    )
     likely = (
         s.interval[0] <= s.accuracy <= s.interval[1] for s in samples if s.accuracy is not None
     )
-    return total - hits <= STRAY * total and all(likely)
+    return all(strays) and all(likely)
 
 
 def claimed(

@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 SCHEMA = 1
+LARGEST_COUNT = 2**63 - 1
 Moment = Literal["before", "early", "iterative", "after"]
 Scope = Literal["global", "local"]
 Structure = Literal["unstructured", "structured"]
@@ -76,6 +77,8 @@ class Score:
             raise ValueError(f"{self}: got value and reason, expected exactly one of them")
         if self.reason is not None and self.reason not in REASONS:
             raise ValueError(f"reason: got {self.reason!r}, expected one of {REASONS}")
+        if isinstance(self.n, int) and self.n < 0:
+            raise ValueError(f"{self.metric}.n: got {self.n}, expected at least 0")
         for name in ("value", "epsilon", "stderr"):
             number = getattr(self, name)
             if number is not None and not math.isfinite(number):
@@ -238,7 +241,7 @@ def from_json(record: Mapping[str, Any]) -> Run:
                 "scores": tuple(Score(**score) for score in fields["scores"]),
             }
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"run record: {error}") from error
     for misfit in _misfits("run", run, Run):
         raise ValueError(f"run record: {misfit}")
@@ -268,6 +271,8 @@ def _fits(value: object, kind: Any) -> bool:
         return value in arguments
     if origin in (Union, UnionType):
         return any(_fits(value, one) for one in arguments)
+    if isinstance(value, int) and abs(value) > LARGEST_COUNT:
+        return False
     if kind is float:
         return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
     return isinstance(value, origin or kind) and (kind is bool or type(value) is not bool)

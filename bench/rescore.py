@@ -27,8 +27,9 @@ def rescored(
         labels: (N,) integers, of the test set, for the accuracies; None leaves them out.
 
     Returns:
-        One finding a score by MSP or accuracy that differs by more than 1e-12, or whose number
-        of images does. The area under the ROC curve is taken both ways round, as the sum is 1.
+        One finding a score by MSP, accuracy or audited share that differs by more than 1e-12, or
+        whose number of images does. The area under the ROC curve is taken both ways round, as the
+        sum is 1.
     """
     clean = next((s.set for s in run.scores if s.task == "clean"), "")
     if clean not in outcomes:
@@ -37,6 +38,8 @@ def rescored(
     found: list[Finding] = []
     for score in run.scores:
         answers = outcomes.get(outcome_key(score))
+        if score.task == "audit" and score.attack is None and score.value is not None:
+            found += _audited(score, inside, labels)
         if answers is None or score.value is None:
             continue
         if score.metric == "accuracy" and labels is not None:
@@ -62,6 +65,19 @@ def _accuracy(score: Score, answers: Outcome, labels: np.ndarray) -> Iterator[Fi
     yield from _differing(score, float((answers.predicted == labels).mean()), len(labels))
 
 
+def _audited(score: Score, clean: Outcome, labels: np.ndarray | None) -> Iterator[Finding]:
+    """Shares of the first answers to the clean test set."""
+    classes, msp = clean.predicted[: score.n], clean.msp[: score.n]
+    values = {
+        "top_class_share": np.bincount(classes).max() / len(classes),
+        "saturated_share": (msp == 1).mean(),
+    }
+    if labels is not None:
+        values["accuracy"] = (classes == labels[: len(classes)]).mean()
+    if score.metric in values:
+        yield from _differing(score, float(values[score.metric]), len(classes))
+
+
 def _detection(score: Score, inside: Outcome, outside: Outcome) -> Iterator[Finding]:
     size = score.batch_size or 1
     normal, odd = (group_means(-_msp(part), size) for part in (inside, outside))
@@ -77,6 +93,7 @@ def _msp(outcome: Outcome) -> Tensor:
 
 def _differing(score: Score, value: float, n: int) -> Iterator[Finding]:
     if score.n != n or abs((score.value or 0) - value) > CLOSE:
-        about = f"{outcome_key(score)} {score.detector or ''} {score.batch_size or ''}"
+        where = outcome_key(score) or score.task
+        about = f"{where} {score.detector or ''} {score.batch_size or ''}"
         name = " ".join((*about.split(), score.metric))
         yield Finding(name, f"got {score.value} of {score.n}, the answers give {value} of {n}")

@@ -41,12 +41,13 @@ def store(path, scored) -> str:
 
 @pytest.fixture
 def run_file(tmp_path: Path, scored):
-    """Writes the run record, with some accuracy of the second L2 attack made up."""
+    """Writes the run record, with the accuracy of every attack made up where one is given."""
 
     def written(accuracy: float | None = None) -> Path:
         record = json.loads(canonical_json(to_json(scored.run)))
         for score in record["scores"]:
-            if score["epsilon"] == 0.5 and score["metric"] == "accuracy" and accuracy is not None:
+            attacked = (score["task"], score["metric"]) == ("adversarial", "accuracy")
+            if attacked and accuracy is not None:
                 stderr = (accuracy * (1 - accuracy) / 60) ** 0.5
                 score.update(value=accuracy, stderr=stderr)
         (tmp_path / "run.json").write_text(canonical_json(record))
@@ -61,7 +62,7 @@ def test_a_store_as_it_was_written_passes_and_prints_the_head_to_note(store):
     head = re.search(r"head ([0-9a-f]{64})", done.output)[1]
     assert "1 rows, 1 of them stand: unbroken, no impossible value." in done.output
     assert bench("verify", "--head", head, "--store", store).exit_code == 0
-    error = refused("verify", "--head", "0" * 64, "--store", store)
+    error = refused("verify", "--head", "1" * 64, "--store", store)
     assert error.code == "E-CHAIN-BROKEN"
 
 
@@ -145,6 +146,7 @@ def test_a_file_that_is_no_record_and_a_sample_of_no_run_are_refused(tmp_path, s
     assert refused("verify", tmp_path / "run.json").code == "E-IMPOSSIBLE-VALUE"
     assert refused("verify", "--recompute", 10, "--store", store).code == "E-BAD-VALUE"
     assert refused("verify", "zz", "--store", store).code == "E-NO-SUCH-RUN"
+    assert refused("verify", "a" * 5000, "--store", store).code == "E-NO-SUCH-RUN"
     assert refused("verify", "--store", "sqlite:////no/x.db").code == "E-NO-STORE"
 
 
@@ -153,7 +155,7 @@ def test_an_owner_corrects_a_row_and_the_correction_says_why(path, scored, dense
     wrong = replace(scored.run, submission=replace(scored.run.submission, pruner="snip"))
     with open_store(url) as opened:
         save_run(opened, wrong)
-    words = ["evaluate", dense, "--limit", 20, "--store", url, "--quiet"]
+    words = ["evaluate", dense, "--limit", 60, "--store", url, "--quiet"]
     assert refused(*words, "--supersedes", wrong.run_id[:6]).code == "E-BAD-VALUE"
     assert refused(*words, "--supersedes", "zz", "--reason", "x").code == "E-NO-SUCH-RUN"
     done = bench(*words, "--supersedes", wrong.run_id[:6], "--reason", "it is dense, not snip")

@@ -42,6 +42,20 @@ def test_an_honest_run_breaks_no_rule(record):
     assert protocol_of(from_json(record)) == PROTOCOL
 
 
+def test_flags_of_another_protocol_are_not_judged_by_this_one(record):
+    record["protocol"]["sha256"] = "0" * 64
+    record["submission"]["declared_sparsity"] = 0.9
+    del record["trust"]  # as old as that
+    assert impossible(record) == []
+
+
+@pytest.mark.parametrize("number", [-1.0, 1e308])
+def test_what_is_out_of_range_ends_the_look(record, number):
+    of(record, metric="brier").update(value=number)
+    (finding,) = impossible(record)
+    assert finding.where == "clean digits brier"
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_no_shipped_run_breaks_a_rule(path):
     assert impossible(json.loads(path.read_text())) == []

@@ -66,6 +66,18 @@ def test_each_run_is_divided_by_the_dense_run_of_its_own_seed(tmp_path):
     assert row["seeds"] == 2
 
 
+def test_the_dense_run_of_most_trust_and_then_the_earliest_is_divided_by(tmp_path):
+    official = replace(dense(1, 0.9), trust="official", started="2026-11-25T10:00:00+00:00")
+    later = replace(official, started="2026-11-26T10:00:00+00:00")
+    worse = [
+        declared(replace(run, trust=trust), slug=f"mine-{trust}")
+        for run, trust in ((dense(1, 0.2), "self-reported"), (dense(1, 0.3), "ci"))
+    ]
+    late = declared(replace(later, scores=dense(1, 0.4).scores), slug="late")
+    table = relative(table_of(tmp_path, *worse, late, official, snip(1, 0.45)))
+    assert row_of(table, "snip")["accuracy"] == pytest.approx(0.5)
+
+
 def test_of_logarithms_the_difference_is_taken(tmp_path):
     def bounded(run: Run, value: float) -> Run:
         score = Score(task="lipschitz", set="digits", metric="lip_upper_log10", value=value, n=1)

@@ -24,7 +24,7 @@ def with_values(run, change):
 
 def follows(score):
     found = score.metric == "accuracy" or score.detector == "msp"
-    return found and score.value is not None
+    return found and score.value is not None and (score.task != "audit" or score.attack is None)
 
 
 def test_the_stored_answers_give_the_stored_scores(scored, labels):
@@ -50,6 +50,21 @@ def test_one_answer_that_was_changed_is_found_in_the_scores_of_its_set_alone(sco
     assert sorted(set(found)) == ["fog/3 accuracy", "fog/3 msp 1 auroc"]
 
 
+@pytest.mark.parametrize("metric", ["top_class_share", "saturated_share", "accuracy"])
+def test_an_audit_of_another_network_is_found(scored, labels, metric):
+    forged = replace(
+        scored.run,
+        scores=tuple(
+            replace(s, value=(s.value + 0.5) % 1)
+            if (s.task, s.metric, s.attack) == ("audit", metric, None)
+            else s
+            for s in scored.run.scores
+        ),
+    )
+    (finding,) = rescored(forged, scored.outcomes, labels)
+    assert finding.where == f"audit {metric}"
+
+
 def test_answers_of_fewer_images_are_found(scored, labels):
     short = {key: Outcome(o.predicted[:50], o.msp[:50]) for key, o in scored.outcomes.items()}
     found = {f.where: f.what for f in rescored(scored.run, short, labels)}
@@ -66,6 +81,6 @@ def test_every_stored_answer_has_scores_that_follow_from_it(scored):
 
 
 def test_accuracies_of_a_task_without_stored_answers_are_left_alone(scored, labels):
-    audit = Score(task="audit", set="digits", metric="accuracy", value=0.25, n=20)
-    longer = replace(scored.run, scores=(*scored.run.scores, audit))
+    unknown = Score(task="beauty", set="digits", metric="accuracy", value=0.25, n=20)
+    longer = replace(scored.run, scores=(*scored.run.scores, unknown))
     assert rescored(longer, scored.outcomes, labels) == []

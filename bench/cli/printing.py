@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from bench.errors import one_line
 from bench.flags import meanings
 from bench.protocol import METRICS, Protocol
 from bench.records import Run, Score
@@ -23,7 +24,7 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]], title: str 
     console = Console(width=None if sys.stdout.isatty() else 240, markup=False, highlight=False)
     table = Table(*header, title=title or None, box=SIMPLE_HEAD, title_justify="left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(one_line, row))
     console.print(table)
 
 

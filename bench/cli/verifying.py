@@ -61,7 +61,7 @@ def verify(
     """Check that no stored row was changed, that its numbers can be, and that they come again."""
     if recompute and run is None:
         raise BenchError("E-BAD-VALUE", f"--recompute {recompute}: got no RUN, expected one")
-    file = Path(run) if run is not None and Path(run).is_file() else None
+    file = Path(run) if run is not None and run.endswith(".json") else None
     with shown(quiet) as progress:
         checked = _checked_file(file) if file else _checked_store(store, run, head, progress)
         found, outcomes = checked

@@ -10,19 +10,16 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from bench.errors import BenchError
-from bench.records import TRUST, Run, canonical_json, from_json, to_json
-from bench.store.chain import GENESIS, row_hash, rows_digest
+from bench.records import Run, canonical_json, from_json, to_json
+from bench.store.chain import row_hash, rows_digest
 from bench.store.engine import Store
 from bench.store.outcomes import Outcome, compress, decompress
+from bench.store.standing import STANDING, full_id, place_of
 from bench.store.tables import OUTCOME, RUN, SCORE
 
-_BEFORE, _LATER = RUN.alias("before"), RUN.alias("later")
-STANDING = RUN.c.position.not_in(
-    sa.select(_LATER.c.supersedes).where(_LATER.c.supersedes.is_not(None))
-)
+_BEFORE = RUN.alias("before")
 REALS = ("value", "epsilon", "stderr")
 
 
@@ -82,7 +79,7 @@ def save_run(
     with store.engine.begin() as connection:
         if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
             connection.exec_driver_sql("LOCK TABLE run IN EXCLUSIVE MODE")
-        place = _place(connection, run, supersedes, reason)
+        place = place_of(connection, run, supersedes, reason)
         if place is None:
             return False
         row: dict[str, Any] = {
@@ -118,51 +115,6 @@ def _real(name: str, value: Any) -> Any:
     return float(value) if name in REALS and value is not None else value
 
 
-def _place(
-    connection: Connection, run: Run, supersedes: str | None, reason: str | None
-) -> dict[str, Any] | None:
-    """Position, previous hash and what is superseded; None if the run that stands is as good."""
-    columns = RUN.c.position, RUN.c.run_id, RUN.c.trust
-    own = connection.execute(
-        sa.select(*columns).where(STANDING, RUN.c.run_id == run.run_id)
-    ).one_or_none()
-    old = own
-    if supersedes:
-        query = sa.select(*columns).where(
-            STANDING, RUN.c.run_id == _full_id(connection, supersedes)
-        )
-        old = connection.execute(query).one()
-        _check_correction(run, old, own)
-    elif own is not None:
-        if TRUST.index(run.trust) <= TRUST.index(own.trust):
-            return None
-        reason = f"{run.trust} in place of {own.trust}"
-    last = connection.execute(
-        sa.select(RUN.c.position, RUN.c.hash).order_by(RUN.c.position.desc()).limit(1)
-    ).one_or_none()
-    return {
-        "position": last.position + 1 if last else 1,
-        "previous": last.hash if last else GENESIS,
-        "supersedes": old.position if old is not None else None,
-        "reason": reason or None,
-    }
-
-
-def _check_correction(run: Run, old: Any, own: Any) -> None:
-    if own is not None and own.position != old.position:
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"run {run.run_id} stands as row {own.position} already, so it cannot take the place "
-            f"of run {old.run_id} as well",
-        )
-    if TRUST.index(run.trust) < TRUST.index(old.trust):
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"run {old.run_id} is {old.trust}: got a correction that is {run.trust}, expected one "
-            "of at least as much trust",
-        )
-
-
 def load_run(store: Store, prefix: str) -> Run:
     """The run whose id begins so.
 
@@ -175,7 +127,7 @@ def load_run(store: Store, prefix: str) -> Run:
 def load_entry(store: Store, prefix: str) -> Entry:
     """The run whose id begins so, as it is written, with its place; errors as `load_run`."""
     with store.engine.begin() as connection:
-        run_id = _full_id(connection, prefix)
+        run_id = full_id(connection, prefix)
         query = sa.select(RUN, _BEFORE.c.run_id.label("corrected"))
         query = query.outerjoin(_BEFORE, _BEFORE.c.position == RUN.c.supersedes)
         row = connection.execute(query.where(STANDING, RUN.c.run_id == run_id)).one()
@@ -204,9 +156,7 @@ def load_outcomes(store: Store, prefix: str) -> dict[str, Outcome]:
         BenchError: E-NO-SUCH-RUN, or E-CHAIN-BROKEN if they cannot be read.
     """
     with store.engine.begin() as connection:
-        run = sa.select(RUN.c.position).where(
-            STANDING, RUN.c.run_id == _full_id(connection, prefix)
-        )
+        run = sa.select(RUN.c.position).where(STANDING, RUN.c.run_id == full_id(connection, prefix))
         rows = connection.execute(sa.select(OUTCOME).where(OUTCOME.c.run == run.scalar_subquery()))
         try:
             return {row.key: decompress(row.content, row.n) for row in rows}
@@ -273,13 +223,3 @@ SUBMISSION_COLUMNS = (
     "declared_sparsity",
     "weights_sha256",
 )
-
-
-def _full_id(connection: Connection, prefix: str) -> str:
-    begins = RUN.c.run_id.startswith(prefix, autoescape=True)
-    query = sa.select(RUN.c.run_id).where(STANDING, begins).order_by(RUN.c.run_id).limit(3)
-    found = connection.scalars(query).all()
-    if len(found) != 1:
-        near = f"it fits {', '.join(found)}, …" if found else "see `bench runs`"
-        raise BenchError("E-NO-SUCH-RUN", f"run {prefix!r}: got {len(found)} runs, {near}")
-    return str(found[0])

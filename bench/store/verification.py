@@ -1,6 +1,7 @@
 """Reads the whole ledger again and says where it is not what was written. Nothing is changed."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
-from bench.records import Finding
+from bench.records import TRUST, Finding
 from bench.store.append_only import missing_triggers
 from bench.store.chain import GENESIS, row_hash, rows_digest
 from bench.store.engine import Store
@@ -66,10 +67,12 @@ def verify_chain(store: Store, *, noted: str | None = None) -> Chain:
 
 def _look(connection: Connection, noted: str | None) -> Chain:
     findings = [Finding("schema", f"no trigger {n}") for n in missing_triggers(connection)]
+    findings += _damage(connection)
     hashes = [GENESIS]
     position = 0
-    for found in connection.execute(sa.select(RUN).order_by(RUN.c.position)).mappings().all():
-        row = dict(found)
+    found = connection.execute(sa.select(RUN).order_by(RUN.c.position)).mappings()
+    rows = [dict(row) for row in found]
+    for row in rows:
         if row["position"] != position + 1:
             findings.append(_gap(position + 1, row["position"] - 1))
         elif row["previous"] != hashes[-1] and row_hash(row) == row["hash"]:
@@ -79,10 +82,37 @@ def _look(connection: Connection, noted: str | None) -> Chain:
         hashes.append(row["hash"])
     findings += _cut_off(connection, position)
     findings += _strays(connection)
-    if noted is not None and noted not in hashes[1:]:
+    findings += _superseding(rows)
+    if noted is not None and noted not in hashes:
         what = f"no row has the noted head {noted}: rows were cut off or written anew since"
         findings.append(Finding(f"run {position}", what))
     return Chain(len(hashes) - 1, hashes[-1], tuple(findings))
+
+
+def _damage(connection: Connection) -> Iterator[Finding]:
+    """What SQLite finds in its own pages, such as an index that hides or revives a row."""
+    if connection.dialect.name == "sqlite":
+        for line in connection.exec_driver_sql("PRAGMA integrity_check").scalars():
+            if line != "ok":
+                yield Finding("database", line)
+
+
+def _superseding(rows: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Corrections of less trust than what they correct, and runs that stand twice."""
+    by_position = {row["position"]: row for row in rows}
+    standing = Counter(row["run_id"] for row in rows)
+    for row in rows:
+        old = by_position.get(row["supersedes"])
+        if old is None:
+            continue
+        standing[old["run_id"]] -= 1
+        trusts = [row["trust"], old["trust"]]
+        if set(trusts) <= set(TRUST) and TRUST.index(trusts[0]) < TRUST.index(trusts[1]):
+            what = f"is {trusts[0]} and supersedes run {old['position']}, which is {trusts[1]}"
+            yield Finding(f"run {row['position']}", what)
+    for run_id, times in standing.items():
+        if times > 1:
+            yield Finding(f"run {run_id[:8]}", f"stands {times} times")
 
 
 def _gap(first: int, last: int) -> Finding:

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import random
 import re
 import sqlite3
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.records import canonical_json
 from bench.store import (
     Chain,
     load_entry,
@@ -129,6 +131,41 @@ def test_a_damaged_file_is_a_finding_and_no_traceback(ledger, tmp_path):
     assert places(look(tmp_path / "damaged.db")) == {"database"}
 
 
+def test_an_index_that_hides_a_row_is_found(ledger, tmp_path):
+    raw = bytearray(ledger.read_bytes())
+    with closing(sqlite3.connect(ledger)) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name LIKE 'ix_run_suite%'"
+        (page,) = connection.execute(query).fetchone()
+    at = raw.index(b"digits", (page - 1) * 4096)
+    assert at < page * 4096
+    raw[at : at + 6] = b"nowher"
+    (tmp_path / "hidden.db").write_bytes(raw)
+    assert "database" in places(look(tmp_path / "hidden.db"))
+
+
+def test_rows_that_break_the_rules_of_the_ledger_are_found_although_they_are_chained(
+    ledger, tmp_path
+):
+    with edited(ledger, tmp_path / "edited.db") as connection:
+        connection.row_factory = sqlite3.Row
+        last = dict(connection.execute("SELECT * FROM run ORDER BY position DESC").fetchone())
+        official = connection.execute("SELECT * FROM run WHERE trust = 'official'").fetchone()
+        less = dict(official) | {"trust": "self-reported", "supersedes": official["position"]}
+        record = json.loads(less["record"]) | {"trust": "self-reported"}
+        less |= {"record": canonical_json(record), "reason": "because"}
+        twice = dict(connection.execute("SELECT * FROM run WHERE position = 3").fetchone())
+        for row in (less, twice):
+            row |= {"position": last["position"] + 1, "previous": last["hash"]}
+            row["hash"] = row_hash(row)
+            names = ", ".join(row)
+            marks = ", ".join("?" * len(row))
+            connection.execute(f"INSERT INTO run ({names}) VALUES ({marks})", list(row.values()))
+            last = row
+    found = {f.where: f.what for f in look(tmp_path / "edited.db").findings}
+    assert "is self-reported and supersedes run 39, which is official" in found["run 41"]
+    assert found[f"run {twice['run_id'][:8]}"] == "stands 2 times"
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -180,6 +217,26 @@ def test_a_correction_stands_and_what_it_corrects_stays_in_the_ledger(tmp_path):
         with pytest.raises(Exception, match="E-NO-SUCH-RUN"):
             load_run(store, wrong.run_id)
         assert verify_chain(store).runs == 2
+
+
+def test_a_corrected_run_does_not_come_back_by_itself(tmp_path):
+    wrong, right = small_run(1), small_run(2)
+    with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
+        save_run(store, wrong)
+        save_run(store, right, supersedes=wrong.run_id, reason="the seed was 2")
+        with pytest.raises(Exception, match=r"superseded by run .* \(the seed was 2\)"):
+            save_run(store, replace(wrong, seconds=9.0))
+        assert save_run(store, wrong, supersedes=right.run_id, reason="the seed was 1 after all")
+        assert standing_ids(store) == [wrong.run_id]
+
+
+@pytest.mark.parametrize("other", [{"limit": 5}, {"suite": "mnist"}], ids=str)
+def test_a_correction_is_of_the_same_images(tmp_path, other):
+    with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
+        save_run(store, small_run(1))
+        run = replace(small_run(2), **other)
+        with pytest.raises(Exception, match="E-NOT-COMPARABLE"):
+            save_run(store, run, supersedes=small_run(1).run_id, reason="a slip")
 
 
 @pytest.mark.parametrize(
