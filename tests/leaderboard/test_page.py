@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import leaderboard
-from bench.flags import meaning
+from bench.flags import FLAGS
 from bench.protocol import PROTOCOLS
 from bench.ranking import HEADLINE
 from bench.records import Run, Score
@@ -174,7 +174,7 @@ def test_each_flag_of_the_table_is_explained_below_it_and_no_other(url):
     page = visit()
     assert table(page)["flags"].tolist() == ["saturated of-another-version"]
     explained = [caption.value for caption in page.main.caption if caption.value.startswith("`")]
-    assert explained == [f"`saturated`: {meaning('saturated')}."]
+    assert explained == [f"`saturated`: {FLAGS['saturated'].meaning}."]
 
 
 def test_rows_are_ordered_by_the_number_that_the_visitor_picks(url):
