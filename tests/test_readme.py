@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from bench.cli import app
+from bench.protocol import PROTOCOL
 from bench.records import from_json
 from bench.submissions.card import read_card
 from ci.readme import PAGES, README, generated
@@ -93,3 +94,11 @@ def test_every_shipped_run_stands_beside_the_card_of_its_submission():
         assert run.submission.slug == card.slug
         assert run.submission.weights_sha256 == card.model.sha256
         assert "partial" not in run.flags
+
+
+def test_shipped_lenet5_are_of_the_protocol_of_today_and_flagged_only_where_they_are_destroyed():
+    runs = [run for run in shipped_runs() if run.submission.architecture == "lenet5"]
+    assert len(runs) == 17
+    assert {run.protocol for run in runs} == {PROTOCOL.id}
+    flagged = {run.submission.slug: run.flags for run in runs if run.flags}
+    assert flagged == {"snip-after-0.9": ("constant-output",)}
