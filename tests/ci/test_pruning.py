@@ -52,7 +52,7 @@ def test_magnitude_in_five_lines_prunes_the_dense_parent(strong, dense, tmp_path
     assert pruned.record.measured_sparsity == pytest.approx(0.8, abs=1e-5)
     record = pruned.record
     assert (record.pruner, record.moment, record.seed) == ("five", "after", 1234)
-    assert read_card(tmp_path / "out")["training"]["parent"] == parent.record.weights_sha256
+    assert read_card(tmp_path / "out").training.parent == parent.record.weights_sha256
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_a_card_that_does_not_say_what_to_do_is_refused(card, message, tmp_path)
 
 def test_the_dense_parent_is_a_shipped_one_where_there_is_one(tmp_path):
     shipped = ROOT / "submissions" / "lenet5-dense"
-    sha256 = read_card(shipped)["model"]["sha256"]
+    sha256 = read_card(shipped).model.sha256
     for plan, parent in ((Plan("fashionmnist"), None), (Plan("fashionmnist"), sha256)):
         assert dense_of(plan, parent, tmp_path / "dense") == shipped
     with pytest.raises(BenchError, match="no shipped submission has these weights") as caught:
