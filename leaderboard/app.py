@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from bench.errors import BenchError
-from bench.flags import meanings
+from bench.flags import FLAGS
 from bench.ranking import HEADLINE, higher_is_better, summary
 from bench.store import open_store, score_frame
 from leaderboard.charts import sparsity_chart
@@ -42,8 +42,9 @@ def main() -> None:
         return
     st.altair_chart(sparsity_chart(table, by), width="stretch")
     st.dataframe(table, hide_index=True, width="stretch", column_config=_columns(table, to_dense))
-    for flag, meaning in meanings(" ".join(table.get("flags", [])).split()).items():
-        st.caption(f"`{flag}`: {meaning}.")
+    for flag in dict.fromkeys(" ".join(table.get("flags", [])).split()):
+        if flag in FLAGS:  # any other word is a stranger's, and shown in the table alone
+            st.caption(f"`{flag}`: {FLAGS[flag].meaning}.")
     st.caption(
         "Runs are ranked only within one suite, limit, protocol and set of images. Anomalies are "
         "the positive class; fpr95 is the share of outliers that pass at the threshold that passes "

@@ -152,7 +152,7 @@ def test_outcomes_give_the_accuracy_again_without_the_model(evaluation, test_ima
     }.items():
         again = float((outcomes[key].predicted == labels).mean())
         assert value(run, **conditions, metric="accuracy") == pytest.approx(again)
-    assert len(outcomes) == 1 + 4 + 90 + 1 + 1
+    assert len(outcomes) == 1 + 5 + 90 + 1 + 1
 
 
 def untimed(run: Run) -> dict[str, object]:
