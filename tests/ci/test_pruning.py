@@ -28,7 +28,10 @@ from tests.ci.hostile_results import HONEST
 
 STRONG = Box("strong")
 BEFORE = '[pruning]\nmoment = "before"\nsparsity = 0.8\n[training]\nseed = 7\n'
-DRAWN_ANEW = HONEST.replace("m.weight.abs()", "torch.rand_like(m.weight)")
+DRAWN = HONEST.replace("m.weight.abs()", "torch.rand_like(m.weight)")
+DRAWN_ANEW = DRAWN.replace(
+    "torch.rand_like(m.weight)", "(torch.seed(), torch.rand_like(m.weight))[1]"
+)
 MAGNITUDE = """
 from torch.nn.utils.prune import L1Unstructured, global_unstructured
 def prune(model, batches, sparsity, seed):
@@ -56,9 +59,10 @@ def test_magnitude_in_five_lines_prunes_the_dense_parent(strong, dense, tmp_path
 
 
 @pytest.mark.slow
-def test_a_pruner_that_draws_anew_is_flagged(strong, dense, tmp_path):
-    entry = write_entry(tmp_path / "drawn", DRAWN_ANEW)
-    assert prune_entry(entry, tmp_path / "out", dense, STRONG) == ("non-deterministic",)
+@pytest.mark.parametrize(("code", "flags"), [(DRAWN, ()), (DRAWN_ANEW, ("non-deterministic",))])
+def test_a_pruner_that_draws_anew_is_flagged(strong, dense, tmp_path, code, flags):
+    entry = write_entry(tmp_path / "drawn", code)
+    assert prune_entry(entry, tmp_path / "out", dense, STRONG) == flags
 
 
 @pytest.mark.slow
