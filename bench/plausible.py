@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.flags import FLAGS, flags_of
 from bench.protocol import METRICS, PROTOCOLS, Protocol
-from bench.records import Finding, Run, Score, from_json
+from bench.records import CONDITIONS, Finding, Run, Score, from_json
 
 SHARES = (
     "accuracy",
@@ -28,7 +28,7 @@ SHARES = (
 COUNTS = ("parameters", "nonzero", "macs_dense", "macs_sparse", "size_bytes", "peak_memory_bytes")
 ONE_BY_ONE = ("adversarial", "shift")  # tasks that turn each test image into one other
 BY_EVIDENCE = ("msp", "gradnorm")  # detectors that see every image of a set
-CONDITIONS = ("attack", "epsilon", "corruption", "severity", "detector", "batch_size")
+KNOWN = {protocol.id.sha256: protocol for protocol in PROTOCOLS.values()}
 WHOLE = 1e-6  # from a whole number, after a product of float64
 CLOSE = 1e-12  # the same sum in another order
 FLOAT32 = 1e-5  # what sums of float32 answers may be off, and logarithms of them
@@ -50,16 +50,14 @@ def impossible(record: Mapping[str, Any]) -> list[Finding]:
         return [Finding("record", f"cannot be read: {error}")]
     found = list(ranges(run)) or [f for rule in RULES.values() for f in rule(run)]
     if "trust" in record and record.get("run_id") != run.run_id:
-        found.append(
-            Finding("run_id", f"got {record.get('run_id')}, its content gives {run.run_id}")
-        )
+        what = f"got {record.get('run_id')}, its content gives {run.run_id}"
+        found.append(Finding("run_id", what))
     return found
 
 
 def protocol_of(run: Run) -> Protocol | None:
     """The protocol of the run's content hash; None if this program does not know it."""
-    known = {protocol.id.sha256: protocol for protocol in PROTOCOLS.values()}
-    return known.get(run.protocol.sha256)
+    return KNOWN.get(run.protocol.sha256)
 
 
 def names(run: Run) -> Iterator[Finding]:
@@ -74,7 +72,10 @@ def names(run: Run) -> Iterator[Finding]:
 
 def ranges(run: Run) -> Iterator[Finding]:
     """Values within the range of their metric, of something, with errors of at least 0."""
-    yield from _between("measured_sparsity", run.submission.measured_sparsity, 0, 1, 0)
+    who = run.submission
+    yield from _between("measured_sparsity", who.measured_sparsity, 0, 1, 0)
+    yield from _between("declared_sparsity", who.declared_sparsity, 0, 1, 0)
+    yield from _between("seconds", run.seconds, 0, math.inf, 0)
     for score in run.scores:
         if score.stderr is not None and score.stderr < 0:
             yield Finding(_name(score), f"got the standard error {score.stderr}")

@@ -10,19 +10,9 @@ import pandas as pd
 
 from bench.errors import BenchError
 from bench.protocol import COMMON_CORRUPTIONS, METRICS
-from bench.records import TRUST, Run
+from bench.records import CONDITIONS, TRUST, Run
 
 GROUP = ["suite", "limit", "protocol", "data"]
-CONDITIONS = [
-    "task",
-    "set",
-    "attack",
-    "epsilon",
-    "corruption",
-    "severity",
-    "detector",
-    "batch_size",
-]
 RUN_COLUMNS = [
     "slug",
     "pruner",
@@ -238,7 +228,7 @@ def compare(first: Run, second: Run) -> pd.DataFrame:
                 f"{first.run_id} and {second.run_id}: {what} differs ({one} and {other}); only "
                 "runs of the same suite, limit, protocol and images can be compared",
             )
-    keys = [*CONDITIONS, "metric"]
+    keys = ["task", "set", *CONDITIONS, "metric"]
     frames = [
         pd.DataFrame(
             [[*(getattr(score, key) for key in keys), score.value] for score in run.scores],

@@ -20,9 +20,8 @@ from bench.errors import BenchError
 from bench.inference import Evidence, batches, gather
 from bench.plausible import protocol_of
 from bench.protocol import Protocol
-from bench.records import Run
-from bench.rescore import outcome_key
-from bench.store import Outcome
+from bench.records import Run, Score
+from bench.store import Outcome, outcome_key
 from bench.submissions import LoadedSubmission
 
 SAME = 1e-4  # of a probability: other batches, threads and processors change the last bits
@@ -219,10 +218,13 @@ def _places(claim: Claim) -> Iterator[Place]:
     yield Place("clean", test.name, len(test.labels), partial(shown, test.images))
     for attack, epsilon in protocol.attacks:
         again = partial(_attacked, claim, attack, epsilon)
-        yield Place("adversarial", f"{attack}@{epsilon:.4f}", len(test.labels), again)
+        about = Score.about("adversarial", test.name, attack=attack, epsilon=epsilon)
+        yield Place("adversarial", outcome_key(about), len(test.labels), again)
     for condition in shift_conditions(suite):
         again = partial(corrupted, condition)
-        yield Place("shift", f"{condition[0]}/{condition[1]}", len(test.labels), again)
+        corruption, severity = condition
+        about = Score.about("shift", test.name, corruption=corruption, severity=severity)
+        yield Place("shift", outcome_key(about), len(test.labels), again)
     for name, images in suite.outliers.items():
         yield Place("outliers", name, len(images.labels), partial(shown, images.images))
     if (odd := suite.out_of_domain) is not None:

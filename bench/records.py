@@ -21,6 +21,7 @@ Reason = Literal["not_run", "not_applicable", "failed", "declined"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 Trust = Literal["self-reported", "ci", "official"]
 TRUST: tuple[Trust, ...] = get_args(Trust)  # from least to most
+CONDITIONS = ("attack", "epsilon", "corruption", "severity", "detector", "batch_size")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +215,11 @@ def canonical_json(value: object) -> str:
 def to_json(run: Run) -> dict[str, Any]:
     """The run record of the protocol, section 6: plain dicts, lists and numbers."""
     return {"schema": SCHEMA, "run_id": run.run_id, **asdict(run)}
+
+
+def file_bytes(run: Run) -> bytes:
+    """The content of a `run.json`."""
+    return f"{canonical_json(to_json(run))}\n".encode()
 
 
 def from_json(record: Mapping[str, Any]) -> Run:

@@ -10,10 +10,9 @@ from bench import metrics
 from bench.detection import DETECTION
 from bench.inference import group_means
 from bench.records import Finding, Run, Score
-from bench.store import Outcome
+from bench.store import Outcome, outcome_key
 
 CLOSE = 1e-12
-AS_THEY_ARE = ("clean", "outliers", "out-of-domain")  # tasks whose sets have one answer an image
 
 
 def rescored(
@@ -47,15 +46,6 @@ def rescored(
         elif score.detector == "msp" and score.metric in DETECTION:
             found += _detection(score, inside, answers)
     return found
-
-
-def outcome_key(score: Score) -> str:
-    """Under which key the answers behind a score are stored; "" if none are."""
-    keys = {
-        "adversarial": f"{score.attack}@{score.epsilon or 0:.4f}",
-        "shift": f"{score.corruption}/{score.severity}",
-    }
-    return score.set if score.task in AS_THEY_ARE else keys.get(score.task, "")
 
 
 def _accuracy(score: Score, answers: Outcome, labels: np.ndarray) -> Iterator[Finding]:

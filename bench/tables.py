@@ -33,6 +33,11 @@ def write(frame: pd.DataFrame, format: str) -> bytes:
     return FORMATS[format](frame)
 
 
+def markdown(frame: pd.DataFrame) -> str:
+    """The frame as a table of Markdown."""
+    return write(frame, "markdown").decode().strip()
+
+
 def _csv(frame: pd.DataFrame) -> bytes:
     safe = frame.map(lambda cell: _harmless(cell) if isinstance(cell, str) else cell)
     return safe.to_csv(index=False, lineterminator="\n").encode()

@@ -1,17 +1,15 @@
 """A run beside the baselines, as Markdown that shows text of strangers and obeys none of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from bench.flags import meanings
 from bench.ranking import higher_is_better, rank, relative, summary
 from bench.records import Run
-from bench.store import open_store, save_run, score_frame
-from bench.tables import write
-from ci.shipped import comparable_runs, group, shipped_runs
+from bench.tables import markdown
+from ci.shipped import comparable_runs, frame_of, group, shipped_runs
 
 COLUMNS: Mapping[str, str] = {
     "accuracy": "accuracy",
@@ -43,7 +41,7 @@ def comparison(run: Run, dense: Run | None = None) -> str:
         Markdown without HTML, links, images or mentions from the run's own text.
     """
     others = comparable_runs(run) + ([dense] if dense else [])
-    frame = _frame([_marked(run), *others])
+    frame = summary(frame_of([_marked(run), *others]))
     parts = [_title(run), _facts(run), "### Scores", _table(rank(frame)), _arrows()]
     ratios = relative(frame)
     if ratios["pruner"].str.startswith(NEW).any():
@@ -66,13 +64,6 @@ def plain(text: object) -> str:
     """
     line = "".join(c if c.isprintable() else "\ufffd" for c in str(text)[:100]).strip()
     return "–" if text is None or not line else f"`{line.replace('`', QUOTE)}`"
-
-
-def _frame(runs: Sequence[Run]) -> pd.DataFrame:
-    with TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/runs.db") as store:
-        for run in runs:
-            save_run(store, run)
-        return summary(score_frame(store))
 
 
 def _marked(run: Run) -> Run:
@@ -115,7 +106,7 @@ def _table(ranked: pd.DataFrame) -> str:
     shown["sparsity"] = [_number(share) for share in ranked["sparsity"]]
     for column, title in COLUMNS.items():
         shown[title] = [_number(value) for value in ranked[column]]
-    return write(shown, "markdown").decode().strip()
+    return markdown(shown)
 
 
 def _number(value: float) -> str:

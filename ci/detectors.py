@@ -7,7 +7,7 @@ import pandas as pd
 from bench.detector_board import SHIFT, detector_board
 from bench.protocol import PROTOCOL
 from bench.records import Run, from_json
-from bench.tables import write
+from bench.tables import markdown
 from ci.paper import TABLE_4, TABLE_4_COLUMNS
 from ci.shipped import ROOT
 
@@ -58,4 +58,4 @@ def _table(frame: pd.DataFrame) -> str:
     for column in frame.select_dtypes("float"):
         shown[column] = ["–" if pd.isna(area) else f"{area:.3f}" for area in frame[column]]
     shown["detector"] = [f"`{name}`" for name in shown["detector"]]
-    return write(shown, "markdown").decode().strip()
+    return markdown(shown)

@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 from bench.cli import options
+from bench.cli.ending import ended
 from bench.cli.progress import Report, shown, under
 from bench.data import Suite, load_suite
 from bench.errors import BenchError
 from bench.evaluation import Evaluation, evaluate
 from bench.files import write_atomically
-from bench.records import Run, canonical_json, to_json
+from bench.records import Run, file_bytes
 from bench.store import open_store, save_run
 from bench.submissions import check_target, load_submission, pack
 from bench.submissions.card import read_card
 from ci.comparison import comparison
 from ci.entry import PRUNER, check_entry
-from ci.exits import ended
 from ci.pruning import Box, dense_of, plan_of, prune_entry
 from ci.sandbox import sandbox_level
 from ci.shipped import comparable_runs
@@ -82,7 +82,7 @@ def main(
             save_run(opened, run, outcomes)
     for name, made in (("run.json", run), ("dense.json", dense)):
         if made:
-            write_atomically(out / name, (canonical_json(to_json(made)) + "\n").encode())
+            write_atomically(out / name, file_bytes(made))
     text = comparison(run, dense)
     write_atomically(out / "comparison.md", text.encode())
     typer.echo(text)

@@ -9,10 +9,10 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from bench.cli.ending import ended
 from bench.errors import BenchError
 from bench.submissions.card import SLUG, read_card
 from ci.entry import SUBMITTED, check_names, check_size
-from ci.exits import ended
 from ci.shipped import ROOT
 
 SUBMISSIONS = "submissions"

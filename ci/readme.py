@@ -6,7 +6,6 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args, get_origin
 
 import pandas as pd
@@ -22,11 +21,10 @@ from bench.pruners.options import own
 from bench.ranking import rank, relative, summary
 from bench.recipes import RECIPES
 from bench.records import Run
-from bench.store import open_store, save_run, score_frame
 from bench.submissions.card import fields
-from bench.tables import write
+from bench.tables import markdown
 from ci.detectors import detectors
-from ci.shipped import ROOT, shipped_runs
+from ci.shipped import ROOT, frame_of, shipped_runs
 
 README = ROOT / "README.md"
 SUBMITTING = ROOT / "submissions" / "README.md"
@@ -45,10 +43,7 @@ COLUMNS = {
 def results() -> str:
     """Shipped baselines relative to dense, and which protocol, machine and commit they are of."""
     runs = shipped_runs()
-    with TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/runs.db") as store:
-        for run in runs:
-            save_run(store, run)
-        frame = score_frame(store)
+    frame = frame_of(runs)
     table = relative(summary(frame)).assign(nearest=relative(summary(_nearest(frame)))["ood_msp"])
     groups = table.groupby(["suite", "architecture", "recipe"], sort=False)
     return "\n\n".join(_group(rows, runs) for _, rows in reversed(list(groups)))
@@ -81,7 +76,7 @@ def _group(rows: pd.DataFrame, runs: list[Run]) -> str:
         f"torch {where.torch.partition('+')[0]} on {where.cpu}, commits "
         f"{', '.join(sorted({(r.environment.git_commit or 'unknown')[:12] for r in measured}))}."
     )
-    return f"{title}\n\n{write(_shown(rows, measured), 'markdown').decode().strip()}"
+    return f"{title}\n\n{markdown(_shown(rows, measured))}"
 
 
 def _shown(rows: pd.DataFrame, runs: list[Run]) -> pd.DataFrame:
@@ -112,7 +107,7 @@ def suites() -> str:
         for name, spec in SUITES.items()
     ]
     names = ("suite", "images", "reference net", "outliers", "out of domain")
-    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+    return markdown(pd.DataFrame(rows, columns=names))
 
 
 def recipes() -> str:
@@ -138,7 +133,7 @@ def recipes() -> str:
         "crops, flips of cifar10",
         "arithmetic",
     )
-    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+    return markdown(pd.DataFrame(rows, columns=names))
 
 
 def architectures() -> str:
@@ -153,7 +148,7 @@ def pruners() -> str:
         for name, row in PRUNERS.items()
     ]
     names = ("pruner", "moment", "structure", "schedule", "options")
-    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+    return markdown(pd.DataFrame(rows, columns=names))
 
 
 def moments() -> str:
@@ -163,7 +158,7 @@ def moments() -> str:
         for name, act in MOMENTS.items()
     ]
     names = ("moment", "what happens", "options")
-    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+    return markdown(pd.DataFrame(rows, columns=names))
 
 
 def _choices(function: Callable[..., object]) -> str:
@@ -181,20 +176,20 @@ def errors() -> str:
     """The stable codes, their causes and what to do."""
     rows = [(f"`{code}`", *explained) for code, explained in ERRORS.items()]
     names = ("code", "cause", "cure")
-    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+    return markdown(pd.DataFrame(rows, columns=names))
 
 
 def card_fields() -> str:
     """Every field of a `submission.toml`."""
     rows = [(f"`{name}`", meaning) for name, meaning in fields()]
-    return write(pd.DataFrame(rows, columns=("field", "meaning")), "markdown").decode().strip()
+    return markdown(pd.DataFrame(rows, columns=("field", "meaning")))
 
 
 def flags() -> str:
     """The words on a row, and what they follow from."""
     rows = [(f"`{name}`", flag.meaning, flag.follows_from) for name, flag in FLAGS.items()]
     names = ("flag", "meaning", "follows from")
-    return write(pd.DataFrame(rows, columns=names), "markdown").decode().strip()
+    return markdown(pd.DataFrame(rows, columns=names))
 
 
 PARTS: Mapping[str, Callable[[], str]] = {

@@ -1,10 +1,15 @@
 """The runs that the repository ships."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
 
 from bench.ranking import GROUP
 from bench.records import Run, from_json
+from bench.store import open_store, save_run, score_frame
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,6 +23,14 @@ def shipped_runs() -> list[Run]:
 def comparable_runs(run: Run) -> list[Run]:
     """Shipped runs that may stand beside a run: of its architecture, suite, limit and protocol."""
     return [other for other in shipped_runs() if group(other) == group(run)]
+
+
+def frame_of(runs: Iterable[Run]) -> pd.DataFrame:
+    """What a store of these runs alone gives, as `score_frame` does."""
+    with TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/runs.db") as store:
+        for run in runs:
+            save_run(store, run)
+        return score_frame(store)
 
 
 def group(run: Run) -> dict[str, object]:

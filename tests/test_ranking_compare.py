@@ -6,12 +6,12 @@ import pytest
 
 from bench.errors import BenchError
 from bench.protocol import PROTOCOLS
-from bench.ranking import CONDITIONS, compare
-from bench.records import Run, Score
+from bench.ranking import compare
+from bench.records import CONDITIONS, Run, Score
 from bench.store import load_run, open_store, save_run
 from tests.factories import on_other_data, some_run
 
-KEYS = [*CONDITIONS, "metric"]
+KEYS = ["task", "set", *CONDITIONS, "metric"]
 
 
 def score(metric: str, value: float | None, *, task: str = "clean", **conditions) -> Score:

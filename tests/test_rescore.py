@@ -5,8 +5,8 @@ import pytest
 
 from bench.data import load_suite
 from bench.records import Score
-from bench.rescore import outcome_key, rescored
-from bench.store import Outcome
+from bench.rescore import rescored
+from bench.store import Outcome, outcome_key
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,5 @@
 """The command line: parse, call, print. Heavy imports wait until a command runs."""
 
-import sys
-import warnings
-
 import typer
 
 from bench.cli import (
@@ -16,7 +13,7 @@ from bench.cli import (
     scoring,
     verifying,
 )
-from bench.errors import BenchError
+from bench.cli.ending import ended
 
 app = typer.Typer(
     name="bench",
@@ -33,10 +30,5 @@ app.add_typer(data.app, name="data")
 
 
 def main() -> None:
-    """Entry point: exit code 0 done, 2 wrong input, 1 fault of the program, 130 interrupted."""
-    warnings.filterwarnings("ignore", "`torch.jit", category=FutureWarning)  # of torch itself
-    try:
-        app()
-    except BenchError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    """Entry point."""
+    ended(app)

@@ -11,12 +11,10 @@ from rich.table import Table
 from bench.errors import one_line
 from bench.flags import meanings
 from bench.protocol import METRICS, Protocol
-from bench.records import Run, Score
+from bench.records import CONDITIONS, Run, Score
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CONDITIONS = ("attack", "epsilon", "corruption", "severity", "detector", "batch_size")
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:

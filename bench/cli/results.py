@@ -11,7 +11,7 @@ from bench.cli import options
 from bench.cli.printing import print_flags, print_frame, print_run
 from bench.errors import BenchError
 from bench.files import write_atomically
-from bench.records import canonical_json, from_json, to_json
+from bench.records import file_bytes, from_json
 
 app = typer.Typer()
 RunId = Annotated[str, typer.Argument(help="Run id, or the first digits of it.")]
@@ -100,7 +100,7 @@ def export(
         raise BenchError("E-BAD-VALUE", "--relative: got a single run, expected none")
     with open_store(store, readonly=True) as opened:
         if run is not None and format == "json":
-            content = (canonical_json(to_json(load_run(opened, run))) + "\n").encode()
+            content = file_bytes(load_run(opened, run))
         else:
             frame = score_frame(opened)
             if run is not None:

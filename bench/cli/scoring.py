@@ -14,7 +14,7 @@ from bench.cli.progress import shown
 from bench.errors import BenchError
 from bench.files import write_atomically
 from bench.protocol import PROTOCOLS, Protocol, as_markdown, as_record
-from bench.records import canonical_json, to_json
+from bench.records import file_bytes
 
 app = typer.Typer()
 Preset = Annotated[
@@ -78,11 +78,11 @@ def evaluate(
         run, outcomes = score(
             submission, world, protocol=chosen, only=tasks, device=device, progress=progress
         )
+        if json_file:  # before the store, which may refuse it
+            write_atomically(json_file, file_bytes(run))
         new = opened is not None and save_run(
             opened, run, outcomes, supersedes=supersedes, reason=reason
         )
-    if json_file:
-        write_atomically(json_file, (canonical_json(to_json(run)) + "\n").encode())
     print_run(run)
     if tasks:
         print("A partial run: not stored.", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 It has neither torch nor a file of its own to write; files come in by its standard input, and
 canonical safetensors, or a refusal, leave by its standard output. Before each stands a line of
-JSON: `{"place", "length", "module"}` there, `{"length"}` or `{"code", "message"}` here.
+JSON: `{"place", "length", "pickled_module"}` there, `{"length"}` or `{"code", "message"}` here.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from typing import BinaryIO
 
 from bench.errors import BenchError
-from bench.intake.tensors import canonical
+from bench.intake.tensors import as_safetensors
 
 LIMITS = {
     resource.RLIMIT_AS: 8 * 2**30,  # bytes; the largest submission takes about 6 GiB
@@ -35,8 +35,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     for line in requests:
         request = json.loads(line)
         try:
-            given = requests.read(request["length"])
-            content = canonical(request["place"], given, module=request["module"])
+            given = requests.read(request.pop("length"))
+            content = as_safetensors(content=given, **request)
             head: dict[str, object] = {"length": len(content)}
         except MemoryError:
             content, head = b"", {"code": "E-TOO-LARGE", "message": "more than its memory holds"}

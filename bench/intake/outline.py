@@ -97,7 +97,7 @@ class _Machine:
         return BenchError(code, f"{self.place}: {what}; {CONVERT}")
 
 
-def described(place: str, pickle: bytes, *, objects: bool = False) -> object:
+def outlined(place: str, pickle: bytes, *, objects: bool = False) -> object:
     """The object of a `data.pkl`: containers, numbers, texts and an `Outline` for each tensor.
 
     Args:

@@ -21,19 +21,19 @@ from bench.intake.header import (
 )
 from bench.intake.modules import state_of
 from bench.intake.numbers import bytes_each, kept, numbers
-from bench.intake.outline import Outline, Storage, described
+from bench.intake.outline import Outline, Storage, outlined
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 Named = Iterable[tuple[str, np.ndarray]]
 
 
-def canonical(place: str, content: bytes, *, module: bool = False) -> bytes:
+def as_safetensors(place: str, content: bytes, *, pickled_module: bool = False) -> bytes:
     """The named tensors of a safetensors file or a zip state-dict, as safetensors.
 
     Args:
         place: What to call the file in errors.
         content: All of it.
-        module: Whether it is a pickled `nn.Module`, whose state-dict is meant.
+        pickled_module: Whether it is a pickled `nn.Module`, whose state-dict is meant.
 
     Returns:
         Contiguous, finite tensors: floating point as float32, counters as int64.
@@ -42,7 +42,7 @@ def canonical(place: str, content: bytes, *, module: bool = False) -> bytes:
         BenchError: One code for every kind of file that is refused.
     """
     if content[:4] == b"PK\x03\x04":
-        named = _state_dict(place, records(place, content), module)
+        named = _state_dict(place, records(place, content), pickled_module)
     elif is_safetensors(content):
         named = _safetensors(place, content)
     else:
@@ -59,11 +59,11 @@ def _safetensors(place: str, content: bytes) -> Named:
         yield name, stored.reshape(entry.shape)
 
 
-def _state_dict(place: str, archive: Mapping[str, memoryview], module: bool) -> Named:
+def _state_dict(place: str, archive: Mapping[str, memoryview], pickled_module: bool) -> Named:
     if bytes(archive.get("byteorder", b"little")) != b"little":
         raise BenchError("E-BAD-TENSOR", f"{place}: not of little-endian numbers; {CONVERT}")
-    found = described(place, bytes(archive["data.pkl"]), objects=module)
-    outlines = state_of(place, found) if module else _innermost(place, found)
+    found = outlined(place, bytes(archive["data.pkl"]), objects=pickled_module)
+    outlines = state_of(place, found) if pickled_module else _innermost(place, found)
     if len(outlines) > MOST_TENSORS:
         raise BenchError("E-TOO-LARGE", f"{place}: {len(outlines):,} tensors")
     total, stored = 0, dict[str, tuple[Storage, np.ndarray]]()

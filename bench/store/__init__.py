@@ -6,7 +6,7 @@ Names load on first use, so that scoring code can name an `Outcome` without load
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bench.store.outcomes import Outcome
+from bench.store.outcomes import Outcome, outcome_key
 
 if TYPE_CHECKING:
     from bench.store.engine import Store, open_store
@@ -32,6 +32,7 @@ __all__ = [
     "load_outcomes",
     "load_run",
     "open_store",
+    "outcome_key",
     "save_run",
     "score_frame",
     "standing_ids",

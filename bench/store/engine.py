@@ -77,7 +77,7 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
         engine = sa.create_engine(place, poolclass=NullPool)
         if place.get_backend_name() == "sqlite":
             _settle_sqlite(engine, readonly)
-        if not _is_up_to_date(engine, readonly):
+        if not _brought_up_to_date(engine, readonly):
             with open_store(url):
                 pass
     except (SQLAlchemyError, sqlite3.Error, ImportError, OSError) as error:
@@ -119,8 +119,8 @@ def _settle_sqlite(engine: Engine, readonly: bool) -> None:
     event.listen(engine, "begin", began)
 
 
-def _is_up_to_date(engine: Engine, readonly: bool) -> bool:
-    """Whether the schema is the newest; it is made so, unless it is only read."""
+def _brought_up_to_date(engine: Engine, readonly: bool) -> bool:
+    """Makes the schema the newest, unless it is only read; whether it is."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]

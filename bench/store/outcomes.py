@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.records import Score
+
+AS_THEY_ARE = ("clean", "outliers", "out-of-domain")  # tasks whose sets have one answer an image
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
@@ -17,6 +21,15 @@ class Outcome:
 
     predicted: np.ndarray
     msp: np.ndarray
+
+
+def outcome_key(score: Score) -> str:
+    """Under which key the answers behind a score are stored; "" if none are."""
+    keys = {
+        "adversarial": f"{score.attack}@{score.epsilon or 0:.4f}",
+        "shift": f"{score.corruption}/{score.severity}",
+    }
+    return score.set if score.task in AS_THEY_ARE else keys.get(score.task, "")
 
 
 def compress(outcome: Outcome) -> bytes:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import BenchError
-from bench.intake.tensors import canonical
+from bench.intake.tensors import as_safetensors
 from bench.models import (
     ADAPTERS,
     ARCHITECTURES,
@@ -82,7 +82,9 @@ def load_submission(
     """
     if isinstance(source, nn.Module):
         network = source.network if isinstance(source, Normalised) else source
-        tensors = safetensors.torch.load(canonical("module", canonical_bytes(network.state_dict())))
+        tensors = safetensors.torch.load(
+            as_safetensors("module", canonical_bytes(network.state_dict()))
+        )
         name, network = fit(tensors, architecture)
         return described(_slug(name), name, Normalised(network, mean, std))
     package = str(source).partition(":")[0]
@@ -95,7 +97,7 @@ def load_submission(
         raise BenchError("E-NO-SUCH-FILE", f"{source}: {error}") from error
     if folder:
         return _from_folder(path)
-    weights = read_weights(path, module=pickled_module)
+    weights = read_weights(path, pickled_module=pickled_module)
     name, network = fit(weights.tensors, architecture)
     loaded = described(_slug(path.stem), name, Normalised(network, mean, std))
     return replace(loaded, file_sha256=weights.sha256)

@@ -35,20 +35,20 @@ class Weights(NamedTuple):
     sha256: str
 
 
-def read_weights(path: Path, *, module: bool = False) -> Weights:
+def read_weights(path: Path, *, pickled_module: bool = False) -> Weights:
     """The named tensors of a safetensors file or a zip state-dict.
 
     Args:
         path: A regular file.
-        module: Whether it is a pickled `nn.Module`, whose state-dict is meant. Nothing of it is
-            unpickled either.
+        pickled_module: Whether it is a pickled `nn.Module`, whose state-dict is meant. Nothing
+            of it is unpickled either.
 
     Raises:
         BenchError: One code for every kind of file that is refused.
     """
     content = file_content(path)
     with Reader() as reader:
-        tensors = reader.tensors(str(path), content, module=module)
+        tensors = reader.tensors(str(path), content, pickled_module=pickled_module)
     return Weights(tensors, hashlib.sha256(content).hexdigest())
 
 
@@ -76,18 +76,20 @@ class Reader:
         self.child.kill()
         self.child.communicate()
 
-    def tensors(self, place: str, content: bytes, *, module: bool = False) -> dict[str, Tensor]:
+    def tensors(
+        self, place: str, content: bytes, *, pickled_module: bool = False
+    ) -> dict[str, Tensor]:
         """As `read_weights`, of all bytes of a file.
 
         Args:
             place: What to call the file in errors.
             content: All of it.
-            module: Whether it is a pickled `nn.Module`.
+            pickled_module: Whether it is a pickled `nn.Module`.
         """
         clock = Timer(PATIENCE, self.child.kill)
         clock.start()
         try:
-            request = {"place": place, "length": len(content), "module": module}
+            request = {"place": place, "length": len(content), "pickled_module": pickled_module}
             canonical = self._ask(request, content)
         except (OSError, ValueError) as error:
             raise BenchError(

@@ -7,12 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bench import metrics
 from bench.attacks import ATTACKS
 from bench.attacks.fgsm import Loss, gives_no_direction, input_gradients
+from bench.classification import accuracy_score
 from bench.detection import compared, detection_scores
 from bench.inference import Case, Evidence, Exhibit, Findings, batches, gather
 from bench.records import Score
+from bench.store import outcome_key
 
 AttackAtEpsilon = tuple[str, float]
 
@@ -39,17 +40,19 @@ def adversarial(case: Case) -> Findings:
     """
     labels = torch.tensor(case.suite.test.labels)
     found, inside = _attacked(case, labels), -case.clean.msp
-    scores = []
+    scores, outcomes = [], {}
     for key, evidence in found.answers.items():
         attack, epsilon = key
         about = Score.about("adversarial", case.suite.test.name, attack=attack, epsilon=epsilon)
-        scores += _accuracy(about, evidence, labels, found.zero_gradients[attack] / len(labels))
+        scores.append(accuracy_score(about, evidence.log_probabilities, labels))
+        gone = found.zero_gradients[attack] / len(labels)
+        scores.append(about.measured("zero_gradient_share", gone, len(labels)))
         if key == case.protocol.attacks[0]:
             scores += detection_scores(case, about, _exhibit(case, evidence, found.first))
         else:
             single = replace(about, detector="msp", batch_size=1)
             scores += compared(single, inside, -evidence.msp)
-    outcomes = {f"{name}@{eps:.4f}": kept.outcome for (name, eps), kept in found.answers.items()}
+        outcomes[outcome_key(about)] = evidence.outcome
     return Findings(scores, outcomes)
 
 
@@ -92,13 +95,3 @@ def _gradients(case: Case, images: Tensor, labels: Tensor) -> dict[Loss, Tensor]
     network = model if case.protocol.attack_gradient == "input" else model.network
     losses = list(dict.fromkeys(ATTACKS[attack].loss for attack, _ in case.protocol.attacks))
     return dict(zip(losses, input_gradients(network, images, labels, losses), strict=True))
-
-
-def _accuracy(
-    about: Score, evidence: Evidence, labels: Tensor, zero_gradient_share: float
-) -> list[Score]:
-    accuracy, n = metrics.accuracy(evidence.log_probabilities, labels), len(labels)
-    return [
-        about.measured("accuracy", accuracy, n, metrics.binomial_stderr(accuracy, n)),
-        about.measured("zero_gradient_share", zero_gradient_share, n),
-    ]

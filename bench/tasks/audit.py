@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from bench import degeneracy, metrics
+from bench import degeneracy
 from bench.attacks.auto import square
 from bench.attacks.fgsm import (
     Loss,
@@ -22,6 +22,7 @@ from bench.attacks.fgsm import (
 )
 from bench.attacks.noise import sign_noise
 from bench.attacks.pgd import pgd
+from bench.classification import accuracy_score
 from bench.inference import Case, Findings, batches, gather
 from bench.models.sparsity import near_zero
 from bench.records import Score
@@ -38,7 +39,7 @@ def audit(case: Case) -> Findings:
     about = Score.about("audit", case.suite.test.name)
     clean = case.clean.log_probabilities[:count]
     scores = [
-        _accuracy(about, clean, labels),
+        accuracy_score(about, clean, labels),
         about.measured("top_class_share", degeneracy.top_class_share(clean), count),
         about.measured("saturated_share", degeneracy.saturated_share(clean), count),
         about.measured("tied_share", degeneracy.tied_share(case.clean.logits[:count]), count),
@@ -70,13 +71,8 @@ def _under_attack(case: Case, about: Score, images: Tensor, labels: Tensor) -> l
     for done, ((name, epsilon), attack) in enumerate(attacked.items(), start=1):
         evidence = gather(model, [attack()], f"{about.set} under {name}")
         under = replace(about, attack=name, epsilon=epsilon)
-        scores.append(_accuracy(under, evidence.log_probabilities, labels))
+        scores.append(accuracy_score(under, evidence.log_probabilities, labels))
         case.progress("audit", done, len(attacked))
     gone = float(gives_no_direction(plain).double().mean())
     under = replace(about, attack="fgsm-linf", epsilon=near)
     return [*scores, under.measured("zero_gradient_share", gone, len(labels))]
-
-
-def _accuracy(about: Score, answers: Tensor, labels: Tensor) -> Score:
-    accuracy, n = metrics.accuracy(answers, labels), len(labels)
-    return about.measured("accuracy", accuracy, n, metrics.binomial_stderr(accuracy, n))

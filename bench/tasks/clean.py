@@ -3,6 +3,7 @@
 import torch
 
 from bench import metrics
+from bench.classification import accuracy_score
 from bench.inference import Case, Findings
 from bench.records import Score
 
@@ -12,18 +13,13 @@ def clean(case: Case) -> Findings:
     answers = case.clean.log_probabilities
     labels = torch.tensor(case.suite.test.labels)
     probabilities = answers.exp()
-    accuracy = metrics.accuracy(answers, labels)
+    about = Score.about("clean", case.suite.test.name)
     values = {
-        "accuracy": accuracy,
         "brier": metrics.brier(probabilities, labels),
         "brier_l2": metrics.brier_l2(probabilities, labels),
         "nll": metrics.nll(answers, labels),
         "ece": metrics.ece(probabilities, labels, bins=case.protocol.ece_bins),
     }
-    name, n = case.suite.test.name, len(labels)
-    errors = {"accuracy": metrics.binomial_stderr(accuracy, n)}
-    scores = [
-        Score(task="clean", set=name, metric=metric, value=value, n=n, stderr=errors.get(metric))
-        for metric, value in values.items()
-    ]
-    return Findings(scores, {name: case.clean.outcome})
+    scores = [about.measured(metric, value, len(labels)) for metric, value in values.items()]
+    accuracy = accuracy_score(about, answers, labels)
+    return Findings([accuracy, *scores], {about.set: case.clean.outcome})

@@ -4,14 +4,13 @@ from dataclasses import replace
 from itertools import product
 
 import torch
-from torch import Tensor
 
-from bench import metrics
+from bench.classification import accuracy_score
 from bench.data import shift_conditions, shifted
 from bench.detection import AREA, compared, detection_scores, missing_scores
-from bench.inference import Case, Evidence, Findings, exhibit, look_at
+from bench.inference import Case, Findings, exhibit, look_at
 from bench.records import Score
-from bench.store import Outcome
+from bench.store import Outcome, outcome_key
 
 
 def shift(case: Case) -> Findings:
@@ -36,24 +35,19 @@ def shift(case: Case) -> Findings:
             continue
         images = shifted(case.suite, corruption, severity, seed=protocol.shift_seed)
         evidence = look_at(case.submission.model, images, protocol, case.device)
-        scores.append(_accuracy(about, evidence, labels))
+        scores.append(accuracy_score(about, evidence.log_probabilities, labels))
         if severity == max(protocol.severities):
             shown = exhibit(evidence, images, protocol, case.device, case.progress)
             scores += detection_scores(case, about, replace(shown, most=share), AREA)
         else:
             scores += compared(_single(about), inside, -evidence.msp, AREA)
-        outcomes[f"{corruption}/{severity}"] = evidence.outcome
+        outcomes[outcome_key(about)] = evidence.outcome
         case.progress("shift", len(outcomes), len(measured))
     return Findings(scores, outcomes)
 
 
 def _single(about: Score) -> Score:
     return replace(about, detector="msp", batch_size=1)
-
-
-def _accuracy(about: Score, evidence: Evidence, labels: Tensor) -> Score:
-    accuracy, n = metrics.accuracy(evidence.log_probabilities, labels), len(labels)
-    return about.measured("accuracy", accuracy, n, metrics.binomial_stderr(accuracy, n))
 
 
 def _inapplicable(case: Case, about: Score) -> list[Score]:

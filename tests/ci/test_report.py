@@ -143,7 +143,6 @@ SCORE, *SCORES = to_json(WHOLE)["scores"]
         {"trust": "self-reported"},
         {"trust": "official"},
         {"seconds": -1.0},
-        {"seconds": 1e300},
         {"limit": "30"},
         {"flags": ["x" * 200]},
         {"flags": ["\x1b[2J"]},

@@ -27,10 +27,10 @@ def reader():
         assert reader.child.poll() is None
 
 
-def outcome(reader: Reader, content: bytes, *, module: bool = False) -> str:
+def outcome(reader: Reader, content: bytes, *, pickled_module: bool = False) -> str:
     """The code that refuses a file, or "" if its tensors are good."""
     try:
-        tensors = reader.tensors("model.pt", content, module=module)
+        tensors = reader.tensors("model.pt", content, pickled_module=pickled_module)
     except BenchError as error:
         return error.code
     assert all(
@@ -70,12 +70,12 @@ def small_pt(change=lambda pickled: pickled, held=STATE) -> bytes:
     return forge.archive(found | {"data.pkl": change(found["data.pkl"])})
 
 
-def survivors(reader: Reader, contents, *, module: bool = False) -> tuple[int, int]:
+def survivors(reader: Reader, contents, *, pickled_module: bool = False) -> tuple[int, int]:
     """How many were read, how many refused; each within its time."""
     found = {True: 0, False: 0}
     for content in contents:
         started = time.monotonic()
-        code = outcome(reader, content, module=module)
+        code = outcome(reader, content, pickled_module=pickled_module)
         assert time.monotonic() - started < SLOWEST
         assert code in ("", *REFUSALS)
         found[code == ""] += 1
@@ -107,13 +107,13 @@ def test_20_000_damaged_safetensors_end_in_a_code(reader):
 def test_3000_damaged_modules_end_in_a_code_where_modules_are_read(reader):
     draw, whole = random.Random(3), torch.nn.Sequential(torch.nn.Linear(2, 3))
     damaged = (small_pt(lambda pickled: mutated(pickled, draw), whole) for _ in range(3000))
-    read, refused = survivors(reader, damaged, module=True)
+    read, refused = survivors(reader, damaged, pickled_module=True)
     assert refused > 1000
     assert read > 20
 
 
 def test_hostile_files_end_in_a_code_where_modules_are_read(reader):
-    read, refused = survivors(reader, (content for _, _, content in FILES), module=True)
+    read, refused = survivors(reader, (content for _, _, content in FILES), pickled_module=True)
     assert refused >= 120
     assert read == 0
 

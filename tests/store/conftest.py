@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -31,8 +32,7 @@ def programs() -> Path:
 def postgresql_server() -> Iterator[str]:
     """Address of a running server; it does not run as root, so root lends it another user."""
     home = programs()
-    folder = Path(f"/tmp/sparse-bench-pg-{os.getpid()}")  # sockets need a short path
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # sockets need a short path, pytest's are long
     user = {}
     if os.geteuid() == 0:
         somebody = pwd.getpwnam("nobody")

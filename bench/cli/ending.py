@@ -1,4 +1,4 @@
-"""How a command of `ci` ends."""
+"""How a command ends."""
 
 import sys
 import warnings
