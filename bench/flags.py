@@ -63,8 +63,10 @@ class Audit:
         return self.values.get((metric, attack, epsilon), math.nan)
 
     def beyond(self, threshold: float) -> float:
-        """A difference of accuracies that is larger than the threshold and no chance."""
-        return max(threshold, CHANCE / max(self.images, 1)) + 1e-9
+        """A difference of accuracies that is no chance; of fewer images it must be larger."""
+        images = max(self.images, 1)
+        wider = math.sqrt(PROTOCOL.audit_images / images)  # as the standard error is
+        return max(threshold * wider, CHANCE / images) + 1e-9
 
 
 def _constant(_: Run, audit: Audit) -> bool:

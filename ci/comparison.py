@@ -14,6 +14,7 @@ from ci.shipped import comparable_runs, frame_of, group, shipped_runs
 COLUMNS: Mapping[str, str] = {
     "accuracy": "accuracy",
     "fgsm_linf": "FGSM L∞",
+    "fgsm_linf_worst": "FGSM L∞, worst loss",
     "shift": "shift",
     "ood_msp": "AUROC outliers, MSP",
     "ood_sensnorm": "AUROC outliers, SensNorm",

@@ -31,6 +31,7 @@ SUBMITTING = ROOT / "submissions" / "README.md"
 COLUMNS = {
     "accuracy": "accuracy",
     "fgsm_linf": "FGSM L∞",
+    "fgsm_linf_worst": "FGSM L∞, worst loss",
     "shift": "shift",
     "ood_msp": "AUROC outliers, MSP",
     "ood_gradnorm": "AUROC outliers, GradNorm",

@@ -10,6 +10,7 @@ KIND = ["rank", "pruner", "sparsity", "seeds", "architecture", "recipe"]
 MEANINGS = {
     "accuracy": "on the clean test set",
     "fgsm_linf": "under FGSM L∞, ε = 8/255",
+    "fgsm_linf_worst": "the same on the most harmful loss; no factor of the logits raises it",
     "fgsm_l2": "under FGSM L2, ε = 8/255",
     "fgsm_l2_half": "under FGSM L2, ε = 0.5",
     "shift": "mean over all corruptions and severities",

@@ -212,6 +212,22 @@ def test_gradients_that_overflow_on_the_way_back_are_flagged_though_no_answer_mo
     assert (before, flags(submission, fashion, QUICK)) == (set(), {"masked-gradients"})
 
 
+@pytest.mark.data
+@pytest.mark.parametrize("factor", [0.1, 2, 5])
+def test_a_small_factor_raises_fgsm_but_not_fgsm_on_the_margin(factor, fashion):
+    def under_attack(submission: LoadedSubmission) -> dict[str, float]:
+        run, _ = evaluate(submission, fashion, protocol=QUICK, only=["audit"])
+        return {s.attack: s.value for s in run.scores if s.attack and s.metric == "accuracy"}
+
+    honest = load_submission(ROOT / "submissions/lenet5-dense")
+    cheat = deepcopy(honest)
+    with torch.no_grad():
+        times(cheat.model.network.fc2, factor)
+    before, after = under_attack(honest), under_attack(cheat)
+    assert after["fgsm-linf"] > before["fgsm-linf"] + 2 / 64
+    assert after["fgsm-linf-margin"] == pytest.approx(before["fgsm-linf-margin"], abs=1 / 64)
+
+
 def test_labels_at_random_leave_an_accuracy_of_chance(dense, digits):
     order = torch.randperm(len(digits.test.labels), generator=torch.Generator().manual_seed(0))
     permuted = replace(digits, test=replace(digits.test, labels=digits.test.labels[order.numpy()]))

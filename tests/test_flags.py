@@ -77,9 +77,17 @@ def test_each_number_is_flagged_beyond_its_threshold_and_not_at_it(number, harml
 
 @pytest.mark.parametrize("n", [1, 7, 20, 59])
 def test_three_images_of_a_few_are_no_sign(n):
-    away = {("accuracy", "fgsm-linf-standardised", NEAR): 0.5 - 3 / n}
+    away = {("accuracy", "noise-linf", NEAR): 0.5 - 3 / n}
     assert flags_of(of_images(audited(away), n)) == ()
-    away = {("accuracy", "fgsm-linf-standardised", NEAR): 0.5 - 4 / n}
+    away = {("accuracy", "noise-linf", NEAR): 0.5 - 4 / n}
+    assert flags_of(of_images(audited(away), n)) == ("masked-gradients",)
+
+
+@pytest.mark.parametrize(("n", "harmless"), [(30, 8), (64, 12), (256, 25)])
+def test_of_fewer_images_a_difference_must_be_larger(n, harmless):
+    away = {("accuracy", "fgsm-linf-margin", NEAR): 0.5 - harmless / n}
+    assert flags_of(of_images(audited(away), n)) == ()
+    away = {("accuracy", "fgsm-linf-margin", NEAR): 0.5 - (harmless + 1) / n}
     assert flags_of(of_images(audited(away), n)) == ("masked-gradients",)
 
 

@@ -59,11 +59,13 @@ def many(tmp_path_factory) -> pd.DataFrame:
 def test_each_headline_number_is_read_from_its_own_scores(tmp_path):
     expected = {column: float(number) for number, column in enumerate(HEADLINE, start=1)}
     common, extra = CORRUPTIONS[:15], CORRUPTIONS[15:]
+    expected |= {"fgsm_linf_worst": 1.5}  # the lowest of 2, 99 and 1.5
     expected |= {"shift_15": 0.5, "shift": (15 * 0.5 + 4 * 0.69) / 19}
     beyond = {"task": "out-of-domain", **ONE_BY_ONE, "metric": "auroc"}
     fog = {"corruption": "fog", "severity": 5}
     attacked = [
         ("fgsm_linf", "fgsm-linf", 8 / 255),
+        ("fgsm_linf_worst", "fgsm-linf-margin", 8 / 255),
         ("fgsm_l2", "fgsm-l2", 8 / 255),
         ("fgsm_l2_half", "fgsm-l2", 0.5),
     ]
@@ -92,7 +94,7 @@ def test_each_headline_number_is_read_from_its_own_scores(tmp_path):
     ]
     others = [
         score("adversarial", "accuracy", 99, attack=AUDIT, epsilon=8 / 255),
-        score("adversarial", "accuracy", 99, attack="fgsm-linf", epsilon=0.5),
+        score("adversarial", "accuracy", 0, attack="fgsm-linf", epsilon=0.5),
         score("adversarial", "auroc", 99, attack="fgsm-linf", epsilon=8 / 255),
         score("shift", "aupr_id", 99, **fog, **ONE_BY_ONE),
         score("shift", "auroc", 99, **fog, detector="msp", batch_size=5),
