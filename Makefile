@@ -8,11 +8,15 @@ export PYTHONUNBUFFERED := 1
 demo: .venv/installed
 	$(BIN)/bench demo --out demo
 
+# One process a core, of one thread: small networks gain little from a second thread
+test test-all: export OMP_NUM_THREADS := 1
+PYTEST := $(BIN)/pytest --numprocesses logical --dist loadfile tests --ignore tests/performance
+
 test: check
-	$(BIN)/pytest -m "not slow" tests --ignore tests/performance
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/installed
-	$(BIN)/pytest -m slow tests --ignore tests/performance
+	$(PYTEST) -m slow
 
 bench: .venv/installed
 	$(BIN)/pytest tests/performance -s --timeout 1800
