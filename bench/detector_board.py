@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.ranking import PASSED_OVER
+from bench.headline import PASSED_OVER
 from bench.records import Run, Score
 
 SHIFT = "worst shifts"

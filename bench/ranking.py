@@ -3,18 +3,17 @@
 Runs are compared only within a group: the same suite, limit, protocol and images.
 """
 
-from collections.abc import Callable, Mapping
-
-import numpy as np
 import pandas as pd
 
 from bench.errors import BenchError
-from bench.protocol import COMMON_CORRUPTIONS, METRICS
+from bench.headline import HEADLINE, higher_is_better, is_logarithm
+from bench.protocol import METRICS
 from bench.records import CONDITIONS, TRUST, Run
 
 GROUP = ["suite", "limit", "protocol", "data"]
 RUN_COLUMNS = [
     "slug",
+    "kind",
     "pruner",
     "sparsity",
     "architecture",
@@ -33,106 +32,20 @@ RUN_COLUMNS = [
 ]
 
 DUPLICATE = "duplicate-weights"
-Pick = Callable[[pd.DataFrame], pd.Series]
 
 
-def _of(task: str, metric: str) -> Pick:
-    return lambda f: (f["task"] == task) & (f["metric"] == metric)
-
-
-def _attacked(epsilon: float, *attacks: str) -> Pick:
-    close = 1e-9
-    return lambda f: (
-        (f["task"] == "adversarial")
-        & (f["metric"] == "accuracy")
-        & f["attack"].isin(attacks)
-        & ((f["epsilon"] - epsilon).abs() < close)
-    )
-
-
-def _noticed(task: str, detector: str) -> Pick:
-    return lambda f: (
-        (f["task"] == task)
-        & (f["metric"] == "auroc")
-        & (f["detector"] == detector)
-        & (f["batch_size"] == 1)
-    )
-
-
-def _common(f: pd.DataFrame) -> pd.Series:
-    return _of("shift", "accuracy")(f) & f["corruption"].isin(COMMON_CORRUPTIONS)
-
-
-LOSSES = ("fgsm-linf", "fgsm-linf-standardised", "fgsm-linf-margin")
-# column -> (metric whose direction it has, which scores are averaged)
-HEADLINE: Mapping[str, tuple[str, Pick]] = {
-    "accuracy": ("accuracy", _of("clean", "accuracy")),
-    "fgsm_linf": ("accuracy", _attacked(8 / 255, "fgsm-linf")),
-    "fgsm_linf_worst": ("accuracy", _attacked(8 / 255, *LOSSES)),
-    "fgsm_l2": ("accuracy", _attacked(8 / 255, "fgsm-l2")),
-    "fgsm_l2_half": ("accuracy", _attacked(0.5, "fgsm-l2")),
-    "shift": ("accuracy", _of("shift", "accuracy")),
-    "shift_15": ("accuracy", _common),
-    "shift_auroc": ("auroc", _noticed("shift", "msp")),
-    "ood_msp": ("auroc", _noticed("outliers", "msp")),
-    "ood_gradnorm": ("auroc", _noticed("outliers", "gradnorm")),
-    "ood_sensnorm": ("auroc", _noticed("outliers", "sensnorm")),
-    "out_of_domain_msp": ("auroc", _noticed("out-of-domain", "msp")),
-    "out_of_domain_sensnorm": ("auroc", _noticed("out-of-domain", "sensnorm")),
-    "brier": ("brier", _of("clean", "brier")),
-    "brier_l2": ("brier_l2", _of("clean", "brier_l2")),
-    "nll": ("nll", _of("clean", "nll")),
-    "ece": ("ece", _of("clean", "ece")),
-    "lip_product_log10": ("lip_product_log10", _of("lipschitz", "lip_product_log10")),
-    "lip_upper_log10": ("lip_upper_log10", _of("lipschitz", "lip_upper_log10")),
-    "lip_lower": ("lip_lower", _of("lipschitz", "lip_lower")),
-    "latency_ratio": ("latency_ratio", _of("cost", "latency_ratio")),
-    "macs_sparse": ("macs_sparse", _of("cost", "macs_sparse")),
-    "size_bytes": ("size_bytes", _of("cost", "size_bytes")),
-}
-LOWEST = ("fgsm_linf_worst",)  # not the mean: no factor of the logits raises it
-# Reasons that a mean passes over: the set cannot exist, or is not on the machine that scored.
-PASSED_OVER = ("not_applicable", "not_run")
-
-
-def higher_is_better(column: str) -> bool | None:
-    """Direction of a headline column."""
-    return METRICS[HEADLINE[column][0]].higher_is_better
-
-
-def is_logarithm(column: str) -> bool:
-    """Whether a headline column is a logarithm, whose ratio to dense is a difference."""
-    return METRICS[HEADLINE[column][0]].unit == "log10"
-
-
-def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a run with the headline numbers.
-
-    A mean is over the sets that were measured; sets that are `not_applicable` or `not_run` for
-    the whole group are no part of it. Where a set `failed` or was `declined`, or nothing was
-    measured, there is no mean, and `missing` says why.
+def summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a run with the headline numbers, and what follows from the other runs.
 
     Args:
-        frame: What `bench.store.score_frame` returns.
+        runs: What `bench.store.run_frame` returns.
 
     Returns:
         Indexed by `run_id`: the run's columns, those of `GROUP`, the columns of `HEADLINE`
-        (float, NaN where there is none) and `missing` (text). `flags` says of weights that
+        (float, NaN where there is none) and `missing` (text: why). `flags` says of weights that
         another entry of the group has, that they are `duplicate-weights`.
     """
-    runs = frame.drop_duplicates("run_id").set_index("run_id")[[*RUN_COLUMNS, *GROUP]]
-    table, missing = runs.copy(), pd.Series("", index=runs.index)
-    for column, (_, pick) in HEADLINE.items():
-        picked = frame[pick(frame)]
-        broken = picked[picked["reason"].notna() & ~picked["reason"].isin(PASSED_OVER)]
-        means = picked.groupby("run_id")["value"].agg("min" if column in LOWEST else "mean")
-        means[broken["run_id"].unique()] = np.nan
-        table[column] = means.reindex(runs.index).astype(float)
-        # in the alphabet, `declined` and `failed` stand before the reasons that are passed over
-        reasons = picked.groupby("run_id")["reason"].min().reindex(runs.index)
-        gone = table[column].isna()
-        missing[gone] += column + ": " + reasons[gone].fillna("not_run") + "; "
-    table["missing"] = missing.str.removesuffix("; ")
+    table = runs.set_index("run_id")[[*RUN_COLUMNS, *GROUP, *HEADLINE, "missing"]]
     table["flags"] = table["flags"].where(~_duplicated(table), table["flags"] + f" {DUPLICATE}")
     table["flags"] = table["flags"].str.strip()
     return table.sort_index()

@@ -6,22 +6,23 @@ from dataclasses import replace
 import pandas as pd
 
 from bench.flags import meanings
-from bench.ranking import higher_is_better, rank, relative, summary
+from bench.headline import HEADLINE, higher_is_better
+from bench.ranking import rank, relative, summary
 from bench.records import Run
 from bench.tables import markdown
 from ci.shipped import comparable_runs, frame_of, group, shipped_runs
 
-COLUMNS: Mapping[str, str] = {
-    "accuracy": "accuracy",
-    "fgsm_linf": "FGSM L∞",
-    "fgsm_linf_worst": "FGSM L∞, worst loss",
-    "shift": "shift",
-    "ood_msp": "AUROC outliers, MSP",
-    "ood_sensnorm": "AUROC outliers, SensNorm",
-    "brier": "Brier",
-    "lip_upper_log10": "log10 Lipschitz",
-    "latency_ratio": "latency",
-}
+COLUMNS = (
+    "accuracy",
+    "fgsm_linf",
+    "fgsm_linf_worst",
+    "shift",
+    "ood_msp",
+    "ood_sensnorm",
+    "brier",
+    "lip_upper_log10",
+    "latency_ratio",
+)
 LEVELS: Mapping[str | None, str] = {
     "strong": "strong: bubblewrap, a filter of system calls, limits",
     "weak": "WEAK: limits alone, the code could do what its user may",
@@ -105,8 +106,8 @@ def _table(ranked: pd.DataFrame) -> str:
     shown["pruner"] = [plain(name) for name in ranked["pruner"].fillna("")]
     shown["moment"] = [plain(moment) for moment in ranked["moment"].fillna("")]
     shown["sparsity"] = [_number(share) for share in ranked["sparsity"]]
-    for column, title in COLUMNS.items():
-        shown[title] = [_number(value) for value in ranked[column]]
+    for column in COLUMNS:
+        shown[HEADLINE[column].title] = [_number(value) for value in ranked[column]]
     return markdown(shown)
 
 
@@ -116,7 +117,7 @@ def _number(value: float) -> str:
 
 def _arrows() -> str:
     ends = {True: "↑", False: "↓", None: ""}
-    words = [f"{title} {ends[higher_is_better(name)]}" for name, title in COLUMNS.items()]
+    words = [f"{HEADLINE[name].title} {ends[higher_is_better(name)]}" for name in COLUMNS]
     return f"{NEW.strip()} is this submission. Better is: {', '.join(words)}."
 
 

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -13,6 +14,7 @@ import pandas as pd
 from bench.data import SUITES
 from bench.errors import ERRORS
 from bench.flags import FLAGS
+from bench.headline import HEADLINE
 from bench.models import ARCHITECTURES
 from bench.protocol import as_markdown
 from bench.pruners import PRUNERS
@@ -28,33 +30,33 @@ from ci.shipped import ROOT, frame_of, shipped_runs
 
 README = ROOT / "README.md"
 SUBMITTING = ROOT / "submissions" / "README.md"
-COLUMNS = {
-    "accuracy": "accuracy",
-    "fgsm_linf": "FGSM L∞",
-    "fgsm_linf_worst": "FGSM L∞, worst loss",
-    "shift": "shift",
-    "ood_msp": "AUROC outliers, MSP",
-    "ood_gradnorm": "AUROC outliers, GradNorm",
-    "ood_sensnorm": "AUROC outliers, SensNorm",
-    "brier": "Brier",
-    "lip_upper_log10": "log10 Lipschitz",
-}
+COLUMNS = (
+    "accuracy",
+    "fgsm_linf",
+    "fgsm_linf_worst",
+    "shift",
+    "ood_msp",
+    "ood_gradnorm",
+    "ood_sensnorm",
+    "brier",
+    "lip_upper_log10",
+)
 
 
 def results() -> str:
     """Shipped baselines relative to dense, and which protocol, machine and commit they are of."""
     runs = shipped_runs()
-    frame = frame_of(runs)
-    table = relative(summary(frame)).assign(nearest=relative(summary(_nearest(frame)))["ood_msp"])
+    nearest = relative(summary(frame_of(map(_nearest, runs))))["ood_msp"]
+    table = relative(summary(frame_of(runs))).assign(nearest=nearest)
     groups = table.groupby(["suite", "architecture", "recipe"], sort=False)
     return "\n\n".join(_group(rows, runs) for _, rows in reversed(list(groups)))
 
 
-def _nearest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without the outlier sets that are not the first of their suite."""
-    first = frame["suite"].map(lambda suite: SUITES[suite].outliers[0])
-    meant = [set_.startswith(name) for set_, name in zip(frame["set"], first, strict=True)]
-    return frame[(frame["task"] != "outliers") | pd.Series(meant, frame.index)]
+def _nearest(run: Run) -> Run:
+    """Without the outlier sets that are not the first of its suite."""
+    first = _first_outliers(run)
+    kept = (s for s in run.scores if s.task != "outliers" or s.set.startswith(first))
+    return replace(run, scores=tuple(kept))
 
 
 def _group(rows: pd.DataFrame, runs: list[Run]) -> str:
@@ -86,7 +88,8 @@ def _shown(rows: pd.DataFrame, runs: list[Run]) -> pd.DataFrame:
     shown = ranked[["pruner", "moment", "sparsity"]].fillna("–")
     shown["sparsity"] = [f"{sparsity:.3f}" for sparsity in ranked["sparsity"]]
     nearest = next(name for name in runs[0].data if name.startswith(_first_outliers(runs[0])))
-    for column, title in (COLUMNS | {"nearest": f"AUROC {nearest}, MSP"}).items():
+    titles = {column: HEADLINE[column].title for column in COLUMNS}
+    for column, title in (titles | {"nearest": f"AUROC {nearest}, MSP"}).items():
         shown[title] = ["–" if pd.isna(ratio) else f"{ratio:.3f}" for ratio in ranked[column]]
     return shown
 

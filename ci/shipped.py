@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.ranking import GROUP
 from bench.records import Run, from_json
-from bench.store import open_store, save_run, score_frame
+from bench.store import open_store, run_frame, save_run
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,11 +26,11 @@ def comparable_runs(run: Run) -> list[Run]:
 
 
 def frame_of(runs: Iterable[Run]) -> pd.DataFrame:
-    """What a store of these runs alone gives, as `score_frame` does."""
+    """What a store of these runs alone gives, as `run_frame` does."""
     with TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/runs.db") as store:
         for run in runs:
             save_run(store, run)
-        return score_frame(store)
+        return run_frame(store)
 
 
 def group(run: Run) -> dict[str, object]:

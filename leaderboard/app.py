@@ -9,8 +9,9 @@ import streamlit as st
 
 from bench.errors import BenchError
 from bench.flags import FLAGS
-from bench.ranking import HEADLINE, higher_is_better, summary
-from bench.store import open_store, score_frame
+from bench.headline import HEADLINE, higher_is_better
+from bench.ranking import summary
+from bench.store import open_store, run_frame
 from leaderboard.charts import sparsity_chart
 from leaderboard.tables import explained, groups, ranking_table
 
@@ -24,7 +25,7 @@ def main() -> None:
     url = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("BENCH_STORE", "sqlite:///bench.db")
     try:
         with open_store(url, readonly=True) as store:
-            runs = summary(score_frame(store))
+            runs = summary(run_frame(store))
     except BenchError as error:
         st.error(error.message)
         st.text("Make a store with `bench demo`, then open its page with the command it prints.")

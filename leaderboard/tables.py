@@ -2,26 +2,12 @@
 
 import pandas as pd
 
+from bench.headline import HEADLINE, higher_is_better, is_logarithm
 from bench.protocol import METRICS
-from bench.ranking import GROUP, HEADLINE, higher_is_better, is_logarithm, rank, relative
+from bench.ranking import GROUP, rank, relative
 
 WHO = ["rank", "slug", "pruner", "sparsity", "architecture", "seed", "trust"]
 KIND = ["rank", "pruner", "sparsity", "seeds", "architecture", "recipe"]
-MEANINGS = {
-    "accuracy": "on the clean test set",
-    "fgsm_linf": "under FGSM L∞, ε = 8/255",
-    "fgsm_linf_worst": "the same on the most harmful loss; no factor of the logits raises it",
-    "fgsm_l2": "under FGSM L2, ε = 8/255",
-    "fgsm_l2_half": "under FGSM L2, ε = 0.5",
-    "shift": "mean over all corruptions and severities",
-    "shift_15": "mean over the 15 corruptions of RobustBench",
-    "shift_auroc": "shifted against clean by MSP, mean over all corruptions and severities",
-    "ood_msp": "outlier sets against clean by MSP, mean over the sets measured",
-    "ood_gradnorm": "outlier sets against clean by GradNorm, mean over the sets measured",
-    "ood_sensnorm": "outlier sets against clean by SensNorm, mean over the sets measured",
-    "out_of_domain_msp": "an outlier set × 255 against clean by MSP",
-    "out_of_domain_sensnorm": "the same by SensNorm",
-}
 
 
 def groups(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -63,7 +49,7 @@ def ranking_table(rows: pd.DataFrame, by: str, *, to_dense: bool) -> pd.DataFram
 def explained(column: str, *, to_dense: bool) -> str:
     """Help text of a headline column, with the end that is better."""
     better = {True: "Higher is better.", False: "Lower is better.", None: ""}
-    metric = METRICS[HEADLINE[column][0]]
-    meaning = f"{metric.meaning}; {MEANINGS.get(column, '')}".rstrip("; ")
+    metric = METRICS[HEADLINE[column].metric]
+    meaning = f"{metric.meaning}; {HEADLINE[column].meaning}".rstrip("; ")
     shown = f"{'Difference' if is_logarithm(column) else 'Ratio'} to dense." if to_dense else ""
     return f"{meaning}. {better[higher_is_better(column)]} {shown}".rstrip()

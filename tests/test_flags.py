@@ -11,7 +11,7 @@ from bench.cli import app
 from bench.flags import FAR, FLAGS, NEAR, flags_of, meanings
 from bench.ranking import DUPLICATE, relative, summary
 from bench.records import Run, Score, from_json, to_json
-from bench.store import load_run, open_store, save_run, score_frame
+from bench.store import load_run, open_store, run_frame, save_run
 from ci.shipped import ROOT
 from leaderboard.tables import ranking_table
 from tests.factories import on_other_data, some_run, some_scores
@@ -171,7 +171,7 @@ def table_of(place: Path, *runs: Run) -> pd.DataFrame:
     with open_store(f"sqlite:///{place / 'bench.db'}") as store:
         for run in runs:
             assert save_run(store, run)
-        return summary(score_frame(store))
+        return summary(run_frame(store))
 
 
 def named(run: Run, slug: str, **fields) -> Run:

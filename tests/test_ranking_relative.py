@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 from bench.protocol import PROTOCOLS
 from bench.ranking import rank, relative, summary
 from bench.records import Run, Score
-from bench.store import open_store, save_run, score_frame
+from bench.store import open_store, run_frame, save_run
 from tests.factories import on_other_data, some_run
 
 
@@ -26,7 +26,7 @@ def table_of(place, *runs: Run) -> pd.DataFrame:
     with open_store(f"sqlite:///{place / 'bench.db'}") as store:
         for run in runs:
             assert save_run(store, run)
-        return summary(score_frame(store))
+        return summary(run_frame(store))
 
 
 def dense(seed: int, accuracy: float) -> Run:

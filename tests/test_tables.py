@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 
 from bench.errors import BenchError
 from bench.ranking import rank, relative, summary
-from bench.store import open_store, save_run, score_frame
+from bench.store import open_store, run_frame, save_run
 from bench.tables import FORMATS, cell_text, write
 from tests.factories import some_run
 
@@ -41,7 +41,7 @@ def ranking(tmp_path_factory) -> pd.DataFrame:
     with open_store(f"sqlite:///{place}") as store:
         for run in [*runs, some_run(seed=7, scores=[])]:
             save_run(store, run)
-        return rank(summary(score_frame(store)).reset_index()).reset_index(drop=True)
+        return rank(summary(run_frame(store)).reset_index()).reset_index(drop=True)
 
 
 # exact text

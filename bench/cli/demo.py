@@ -29,7 +29,7 @@ def demo(
     from bench.data import load_suite
     from bench.evaluation import evaluate
     from bench.ranking import rank, relative, summary
-    from bench.store import open_store, save_run, score_frame
+    from bench.store import open_store, run_frame, save_run
     from bench.submissions import load_submission
 
     plan, store = Plan("digits"), f"sqlite:///{out / 'bench.db'}"
@@ -44,7 +44,7 @@ def demo(
         for done, folder in enumerate(folders, start=1):
             save_run(opened, *evaluate(load_submission(folder), suite))
             progress("scoring", done, len(folders))
-        table = relative(summary(score_frame(opened)))
+        table = relative(summary(run_frame(opened)))
     shown_columns = ["rank", "pruner", "sparsity", *COLUMNS]
     print_frame(rank(table, "accuracy")[shown_columns], "Relative to dense (1 = as good)")
     print(f"Submissions, store: {out}/; every run: bench runs --store {store}", file=sys.stderr)

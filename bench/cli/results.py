@@ -29,10 +29,10 @@ def runs(
 ) -> None:
     """List the stored runs from best to worst, each group of comparable runs by itself."""
     from bench.ranking import GROUP, rank, summary
-    from bench.store import open_store, score_frame
+    from bench.store import open_store, run_frame
 
     with open_store(store, readonly=True) as opened:
-        table = rank(summary(score_frame(opened, suite=suite)), by)
+        table = rank(summary(run_frame(opened, suite=suite)), by)
     if table.empty:
         print(f"No runs in {store}; `bench evaluate` or `bench demo` makes some.", file=sys.stderr)
     for (name, limit, _, _), group in table.groupby(GROUP, dropna=False, sort=False):
@@ -94,7 +94,7 @@ def export(
 ) -> None:
     """Write one run, or the ranking of all, as a file that other programs read."""
     from bench import ranking, tables
-    from bench.store import load_entry, load_run, open_store, score_frame
+    from bench.store import load_entry, load_run, open_store, run_frame, score_frame
 
     if run is not None and relative:
         raise BenchError("E-BAD-VALUE", "--relative: got a single run, expected none")
@@ -102,12 +102,12 @@ def export(
         if run is not None and format == "json":
             content = file_bytes(load_run(opened, run))
         else:
-            frame = score_frame(opened)
             if run is not None:
                 full = load_entry(opened, run).record["run_id"]
+                frame = score_frame(opened)
                 content = tables.write(frame[frame["run_id"] == full], format)
             else:
-                table = ranking.summary(frame)
+                table = ranking.summary(run_frame(opened))
                 table = ranking.relative(table) if relative else table.reset_index()
                 content = tables.write(ranking.rank(table, by), format)
     if out:

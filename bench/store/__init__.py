@@ -10,6 +10,7 @@ from bench.store.outcomes import Outcome, outcome_key
 
 if TYPE_CHECKING:
     from bench.store.engine import Store, open_store
+    from bench.store.frames import run_frame, score_frame
     from bench.store.runs import (
         Entry,
         check_reason,
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
         load_outcomes,
         load_run,
         save_run,
-        score_frame,
         standing_ids,
     )
     from bench.store.verification import Chain, verify_chain
@@ -33,6 +33,7 @@ __all__ = [
     "load_run",
     "open_store",
     "outcome_key",
+    "run_frame",
     "save_run",
     "score_frame",
     "standing_ids",
@@ -51,7 +52,8 @@ _HOMES = {
     "load_outcomes": "bench.store.runs",
     "load_run": "bench.store.runs",
     "save_run": "bench.store.runs",
-    "score_frame": "bench.store.runs",
+    "run_frame": "bench.store.frames",
+    "score_frame": "bench.store.frames",
 }
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from bench.errors import BenchError
+from bench.store.headlines import make_anew
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PRAGMAS = (
@@ -139,12 +140,14 @@ def _brought_up_to_date(engine: Engine, readonly: bool) -> bool:
                 "E-NO-STORE",
                 f"{engine.url}: a database without a store's tables; `bench evaluate` adds them",
             )
-        if present == known[0] or readonly:
+        if readonly:
             return present == known[0]
-        if present and connection.dialect.name == "sqlite":
-            _back_up(Path(str(engine.url.database)), present)
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if present != known[0]:
+            if present and connection.dialect.name == "sqlite":
+                _back_up(Path(str(engine.url.database)), present)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        make_anew(connection)
         return True
 
 

@@ -1,4 +1,4 @@
-"""Runs into the ledger and out again, as records or as one frame of scores.
+"""Runs into the ledger and out again, as records.
 
 Readers see the rows that stand: those that no later row supersedes.
 """
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 import sqlalchemy as sa
 
 from bench.errors import BenchError
 from bench.records import Run, canonical_json, from_json, to_json
 from bench.store.chain import row_hash, rows_digest
 from bench.store.engine import Store
+from bench.store.headlines import keep
 from bench.store.outcomes import Outcome, compress, decompress
 from bench.store.standing import STANDING, full_id, place_of
 from bench.store.tables import OUTCOME, RUN, SCORE
@@ -98,6 +98,7 @@ def save_run(
             if rows:
                 numbered = [{"run": row["position"], **part} for part in rows]
                 connection.execute(table.insert(), numbered)
+        keep(connection, row["position"], run.scores)
     return True
 
 
@@ -162,64 +163,3 @@ def load_outcomes(store: Store, prefix: str) -> dict[str, Outcome]:
             return {row.key: decompress(row.content, row.n) for row in rows}
         except ValueError as error:
             raise BenchError("E-CHAIN-BROKEN", f"run {prefix}: {error}") from error
-
-
-def score_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
-    """One row a score, with the columns of its run; in the order of the runs' ids.
-
-    Args:
-        store: An open store.
-        suite: Only runs on it.
-
-    Returns:
-        The run's columns (`run_id`, `position` in the ledger, `trust`, `slug`, `architecture`,
-        `pruner`, `moment`, `scope`, `structure`, `seed`, `recipe`, `sparsity`,
-        `declared_sparsity`, `weights_sha256`, `suite`, `limit`, `version`, `preset`, `protocol`,
-        `data`, `flags`, `started`), then a score's.
-        `data` is the canonical JSON of all fingerprints.
-    """
-    wanted = STANDING if suite is None else sa.and_(STANDING, RUN.c.suite == suite)
-    runs = sa.select(RUN).where(wanted).order_by(RUN.c.run_id)
-    parts = [SCORE.c.run.label("position"), *list(SCORE.c)[2:]]
-    scores = sa.select(*parts).join(RUN, RUN.c.position == SCORE.c.run).where(wanted)
-    with store.engine.begin() as connection:
-        facts = [_run_columns(dict(row)) for row in connection.execute(runs).mappings()]
-        rows = connection.execute(scores.order_by(SCORE.c.run, SCORE.c.position))
-        frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
-    columns = pd.DataFrame(facts, columns=list(_run_columns({})))
-    return columns.merge(frame, on="position", how="left", sort=False)
-
-
-def _run_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's part of a row; of an empty one, just the names."""
-    run = json.loads(row.get("record", '{"submission":{},"protocol":{},"data":{},"flags":[]}'))
-    submission, protocol = run["submission"], run["protocol"]
-    return {
-        "run_id": row.get("run_id"),
-        "position": row.get("position"),
-        "trust": row.get("trust"),
-        **{name: submission.get(name) for name in SUBMISSION_COLUMNS},
-        "sparsity": submission.get("measured_sparsity"),
-        "suite": run.get("suite"),
-        "limit": run.get("limit"),
-        "version": protocol.get("version"),
-        "preset": protocol.get("preset"),
-        "protocol": protocol.get("sha256"),
-        "data": canonical_json(run["data"]),
-        "flags": " ".join(run["flags"]),
-        "started": run.get("started"),
-    }
-
-
-SUBMISSION_COLUMNS = (
-    "slug",
-    "architecture",
-    "pruner",
-    "moment",
-    "scope",
-    "structure",
-    "seed",
-    "recipe",
-    "declared_sparsity",
-    "weights_sha256",
-)

@@ -1,6 +1,7 @@
 """Tables of the store: a ledger of runs, their scores, and the compressed outcomes of their images.
 
-Rows are only ever added; `append_only` has the triggers that see to it, `chain` the hashes.
+Rows are only ever added; `append_only` has the triggers that see to it, `chain` the hashes. Only
+the headline numbers are no part of the ledger: they follow from the scores, and are made anew.
 """
 
 from sqlalchemy import (
@@ -73,4 +74,12 @@ OUTCOME = Table(
     Column("key", String(128), primary_key=True),
     Column("n", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
+)
+
+HEADLINE = Table(
+    "headline",
+    METADATA,
+    Column("run", Integer, ForeignKey("run.position"), primary_key=True, autoincrement=False),
+    Column("version", String(16), nullable=False),  # of bench.headline
+    Column("numbers", Text, nullable=False),  # JSON: column -> number, or reason of none
 )

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
-from bench.records import TRUST, Finding
+from bench.records import TRUST, Finding, Score
 from bench.store.append_only import missing_triggers
 from bench.store.chain import GENESIS, row_hash, rows_digest
 from bench.store.engine import Store
+from bench.store.headlines import follow
 from bench.store.tables import OUTCOME, RUN, SCORE
 
 # column of a run -> where the same stands in its record; rows older than the column lack some
@@ -133,6 +134,12 @@ def _row_findings(connection: Connection, row: Mapping[str, Any]) -> Iterator[Fi
         found = [dict(part) for part in connection.execute(query).mappings()]
         if rows_digest(found) != row[f"{table.name}s_sha256"]:
             yield Finding(f"{table.name} of {here}", f"its {len(found)} rows are not those written")
+        elif table is SCORE and not follow(connection, row["position"], map(_score, found)):
+            yield Finding(f"headline of {here}", "its numbers do not follow from its scores")
+
+
+def _score(row: Mapping[str, Any]) -> Score:
+    return Score(**{name: value for name, value in row.items() if name != "position"})
 
 
 def _disagreeing(row: Mapping[str, Any]) -> Iterator[str]:

@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 import leaderboard
 from bench.flags import FLAGS
+from bench.headline import HEADLINE
 from bench.protocol import PROTOCOLS
-from bench.ranking import HEADLINE
 from bench.records import Run, Score
 from bench.store import open_store, save_run
 from tests.factories import on_other_data, some_run

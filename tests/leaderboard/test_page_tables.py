@@ -3,9 +3,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from bench.headline import HEADLINE
 from bench.protocol import METRICS, PROTOCOLS
-from bench.ranking import HEADLINE, summary
-from bench.store import open_store, save_run, score_frame
+from bench.ranking import summary
+from bench.store import open_store, run_frame, save_run
 from leaderboard.tables import explained, groups, ranking_table
 from tests.factories import on_other_data, some_run
 
@@ -26,7 +27,7 @@ def runs_of(tmp_path):
         with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
             for run in runs:
                 assert save_run(store, run)
-            return summary(score_frame(store))
+            return summary(run_frame(store))
 
     return runs_of
 
@@ -87,7 +88,7 @@ def test_ratios_without_dense_are_an_empty_table(runs_of):
 
 @pytest.mark.parametrize("column", HEADLINE)
 def test_every_headline_number_is_explained_in_sentences(column):
-    metric = METRICS[HEADLINE[column][0]]
+    metric = METRICS[HEADLINE[column].metric]
     text = explained(column, to_dense=False)
     assert text.startswith(metric.meaning)
     assert text.endswith("Higher is better." if metric.higher_is_better else "Lower is better.")

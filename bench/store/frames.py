@@ -1,0 +1,115 @@
+"""The runs that stand as one frame: a row a run with its headline numbers, or a row a score."""
+
+import json
+import sys
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from bench.headline import HEADLINE
+from bench.records import canonical_json
+from bench.store.engine import Store
+from bench.store.headlines import Numbers, numbers_of
+from bench.store.standing import STANDING
+from bench.store.tables import RUN, SCORE
+
+OF_THE_SUBMISSION = (
+    "slug",
+    "kind",
+    "architecture",
+    "pruner",
+    "moment",
+    "scope",
+    "structure",
+    "seed",
+    "recipe",
+    "declared_sparsity",
+    "weights_sha256",
+)
+FACTS = (
+    *("run_id", "position", "trust", *OF_THE_SUBMISSION, "sparsity", "suite", "limit"),
+    *("version", "preset", "protocol", "data", "flags", "started"),
+)
+
+
+def run_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
+    """One row a run, in the order of the runs' ids.
+
+    Args:
+        store: An open store.
+        suite: Only runs on it.
+
+    Returns:
+        `FACTS`: of the ledger (`position`, `trust`), of the submission (`sparsity` is the
+        measured one), of the run; `data` is the canonical JSON of all fingerprints. Then the
+        columns of `bench.headline.HEADLINE` (float, NaN where there is none) and `missing`,
+        which says why.
+    """
+    query = sa.select(RUN.c.position, RUN.c.trust, RUN.c.record).where(_on(suite))
+    with store.engine.begin() as connection:
+        rows = connection.execute(query.order_by(RUN.c.run_id)).all()
+        numbers = numbers_of(connection, [row.position for row in rows])
+    frame = pd.DataFrame(
+        [{**_facts(*row), **_numbers(numbers[row.position])} for row in rows],
+        columns=[*FACTS, *HEADLINE, "missing"],
+    )
+    return frame.astype(dict.fromkeys(HEADLINE, float))
+
+
+def score_frame(store: Store, *, suite: str | None = None, **conditions: object) -> pd.DataFrame:
+    """One row a score, in the order of the runs' ids.
+
+    Args:
+        store: An open store.
+        suite: Only of runs on it.
+        conditions: Only scores with these values, e.g. `task="shift", severity=5`; a list or
+            tuple means one of them.
+
+    Returns:
+        `FACTS` of the run as `run_frame` gives them, then the score's own columns. A run without
+        such scores has one row, whose score is missing.
+    """
+    runs = sa.select(RUN.c.position, RUN.c.trust, RUN.c.record).where(_on(suite))
+    parts = [SCORE.c.run.label("position"), *list(SCORE.c)[2:]]
+    scores = sa.select(*parts).join(RUN, RUN.c.position == SCORE.c.run).where(_on(suite))
+    for name, value in conditions.items():
+        several = value if isinstance(value, list | tuple) else [value]
+        scores = scores.where(SCORE.c[name].in_(several))
+    with store.engine.begin() as connection:
+        facts = [_facts(*row) for row in connection.execute(runs.order_by(RUN.c.run_id))]
+        rows = connection.execute(scores.order_by(SCORE.c.run, SCORE.c.position))
+        frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
+    columns = pd.DataFrame(facts, columns=list(FACTS))
+    return columns.merge(frame, on="position", how="left", sort=False)
+
+
+def _on(suite: str | None) -> "sa.ColumnElement[bool]":
+    return STANDING if suite is None else sa.and_(STANDING, RUN.c.suite == suite)
+
+
+def _facts(position: int, trust: str, record: str) -> dict[str, Any]:
+    run = json.loads(record)
+    submission, protocol = run["submission"], run["protocol"]
+    return {
+        "run_id": run["run_id"],
+        "position": position,
+        "trust": trust,
+        **{name: submission.get(name) for name in OF_THE_SUBMISSION},
+        "sparsity": submission["measured_sparsity"],
+        "suite": run["suite"],
+        "limit": run["limit"],
+        "version": protocol["version"],
+        "preset": protocol["preset"],
+        "protocol": protocol["sha256"],
+        "data": sys.intern(canonical_json(run["data"])),  # equal in thousands of runs
+        "flags": " ".join(run["flags"]),
+        "started": run["started"],
+    }
+
+
+def _numbers(found: Numbers) -> dict[str, object]:
+    """Numbers, and the reasons of those that are missing as one text."""
+    reasons = {name: found[name] for name in HEADLINE if isinstance(found[name], str)}
+    missing = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    return {**found, **dict.fromkeys(reasons), "missing": missing}
