@@ -1,88 +1,62 @@
-"""The page: layout and widgets. Started by `bench leaderboard`."""
+"""The leaderboard: what all pages share, and which there are. Started by `bench leaderboard`."""
 
 import os
 import sys
-from typing import Any
+from collections.abc import Callable, Mapping
 
-import pandas as pd
 import streamlit as st
 
 from bench.errors import BenchError
-from bench.flags import FLAGS
-from bench.headline import HEADLINE, higher_is_better
-from bench.ranking import summary
-from bench.store import open_store, run_frame
-from leaderboard.charts import sparsity_chart
-from leaderboard.tables import explained, groups, ranking_table
+from leaderboard.filters import chosen
+from leaderboard.tabs import board
+from leaderboard.shipped import shipped_store
+from leaderboard.source import Source, opened
+from leaderboard.view import View
 
-RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
+TABS: Mapping[str, Callable[[View], None]] = {
+    "Board": board.show,
+}
 
 
 def main() -> None:
-    """Draws the whole page; Streamlit calls it at every click."""
+    """Draws what the visitor looks at; Streamlit calls it at every click."""
     st.set_page_config(page_title="Sparse networks, measured", layout="wide")
-    st.title("Robustness and anomaly detection of pruned networks")
-    url = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("BENCH_STORE", "sqlite:///bench.db")
-    try:
-        with open_store(url, readonly=True) as store:
-            runs = summary(run_frame(store))
-    except BenchError as error:
-        st.error(error.message)
-        st.text("Make a store with `bench demo`, then open its page with the command it prints.")
+    st.header("Robustness and anomaly detection of pruned networks")
+    source = _source()
+    if source is None:
         return
-    if runs.empty:
+    if source.runs().empty:
         st.info("This store has no runs yet. `bench evaluate MODEL` adds one; `bench demo` seven.")
         return
-    rows, by, to_dense = _choices(runs)
-    table = ranking_table(rows, by, to_dense=to_dense)
-    if table.empty:
-        st.info(
-            "No run here has a dense run of its seed, architecture and recipe beside it; "
-            "score the dense parent too, or switch off the ratios."
-        )
+    tab = st.segmented_control(
+        "Look at",
+        list(TABS),
+        default=next(iter(TABS)),
+        key="tab",
+        required=True,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    view = chosen(source)
+    if view.rows.empty:
+        st.info("No run here is as the filters on the left ask; take one of them back.")
         return
-    st.altair_chart(sparsity_chart(table, by), width="stretch")
-    st.dataframe(table, hide_index=True, width="stretch", column_config=_columns(table, to_dense))
-    for flag in dict.fromkeys(" ".join(table.get("flags", [])).split()):
-        if flag in FLAGS:  # any other word is a stranger's, and shown in the table alone
-            st.caption(f"`{flag}`: {FLAGS[flag].meaning}.")
-    st.caption(
-        "Runs are ranked only within one suite, limit, protocol and set of images. Anomalies are "
-        "the positive class; fpr95 is the share of outliers that pass at the threshold that passes "
-        "95 % of the in-distribution images. Sets named …-c* are generated, not the official ones."
-    )
+    TABS[str(tab)](view)
 
 
-def _choices(runs: pd.DataFrame) -> tuple[pd.DataFrame, str, bool]:
-    """What the visitor picks on the left: a comparable group, the ranking column, ratios."""
-    named = groups(runs)
-    with st.sidebar:
-        name = st.selectbox("Suite, images and protocol", list(named))
-        by = st.selectbox("Rank by", RANKED_BY, help="Also the chart's vertical axis.")
-        to_dense = st.toggle(
-            "Relative to dense",
-            help="Each number over that of the dense run of the same seed; mean over seeds.",
-        )
-        st.caption(explained(by, to_dense=to_dense))
-        st.text(f"Protocol {named[name]['protocol'].iloc[0][:12]}")
-    return named[name], by, to_dense
-
-
-def _columns(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
-    """Header help with the end that is better, and a number format, for each headline column."""
-    flags = st.column_config.TextColumn(
-        "flags", help="What a reader has to know; each is explained below the table."
-    )
-    numbers = {
-        column: st.column_config.NumberColumn(
-            f"{column} {'↑' if higher_is_better(column) else '↓'}",
-            help=explained(column, to_dense=to_dense),
-            format="%.4g",
-        )
-        for column in HEADLINE
-        if column in table
-    }
-    return {**numbers, "flags": flags}
+def _source() -> Source | None:
+    """The store and the shipped runs; None after saying why there are none."""
+    url = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("BENCH_STORE", "sqlite:///bench.db")
+    shipped = shipped_store()
+    try:
+        return opened((url, shipped) if shipped else (url,))
+    except BenchError as error:
+        st.error(error.message)
+    if not shipped:
+        st.text("Make a store with `bench demo`, then open its page with the command it prints.")
+        return None
+    st.text("Shown are the runs that the project ships.")
+    return opened((shipped,))
 
 
 main()

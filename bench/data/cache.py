@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bench.data.images import BLOCK, ImageSet, Progress, Shape, fingerprint
-from bench.data.places import appearing, cache_root
 from bench.data.sources import Source
+from bench.places import appearing, cache_root
 
 FORMAT = 1  # of decoding, resizing and these files: another number, other entries
 

@@ -21,8 +21,8 @@ from torchvision import datasets
 
 from bench.data.formats import broken
 from bench.data.images import Progress, silent
-from bench.data.places import data_root
 from bench.errors import BenchError
+from bench.places import data_root
 
 PIECE = 2**20
 TIMEOUT_SECONDS = 60

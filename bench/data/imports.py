@@ -7,10 +7,10 @@ import numpy as np
 
 from bench.data.formats import Opened
 from bench.data.images import Progress, silent
-from bench.data.places import appearing, data_root
 from bench.data.sets import SETS
 from bench.data.sources import find, open_path
 from bench.errors import BenchError
+from bench.places import appearing, data_root
 
 
 def import_set(

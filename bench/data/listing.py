@@ -13,11 +13,11 @@ from bench.data.cifar10c import find_cifar10c
 from bench.data.embedded import embedded_set
 from bench.data.fingerprints import CANONICAL
 from bench.data.images import Progress, fingerprint, silent
-from bench.data.places import cache_root, data_root
 from bench.data.sets import SETS
 from bench.data.sources import Source, find
 from bench.data.suites import SUITES
 from bench.errors import BenchError
+from bench.places import cache_root, data_root
 
 Verdict = Literal["canonical", "different", "unknown", "whole", "damaged"]
 

@@ -11,10 +11,10 @@ from bench.data.cache import cached
 from bench.data.cifar10c import find_cifar10c
 from bench.data.embedded import embedded_set
 from bench.data.images import ImageSet, Progress, Shape, silent
-from bench.data.places import data_root
 from bench.data.sets import SETS
 from bench.data.sources import Source, find, missing_sentence
 from bench.errors import BenchError
+from bench.places import data_root
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from bench.data.places import appearing, cache_root
 from bench.models import prunable
+from bench.places import appearing, cache_root
 from bench.saliency import Batch
 from bench.sensitivity.options import Options
 from bench.sensitivity.statistics import Statistics, training_statistics

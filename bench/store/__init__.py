@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bench.store.runs import (
         Entry,
         check_reason,
+        head,
         load_entry,
         load_outcomes,
         load_run,
@@ -28,6 +29,7 @@ __all__ = [
     "Outcome",
     "Store",
     "check_reason",
+    "head",
     "load_entry",
     "load_outcomes",
     "load_run",
@@ -44,6 +46,7 @@ _HOMES = {
     "Chain": "bench.store.verification",
     "Entry": "bench.store.runs",
     "check_reason": "bench.store.runs",
+    "head": "bench.store.runs",
     "load_entry": "bench.store.runs",
     "standing_ids": "bench.store.runs",
     "verify_chain": "bench.store.verification",

@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -49,6 +50,15 @@ class Store:
     ) -> None:
         self.close()
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction; what the database cannot give is E-NO-STORE."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _not_opened(str(self.engine.url), error) from error
+
     def close(self) -> None:
         """Gives the connections back."""
         self.engine.dispose()
@@ -82,13 +92,17 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
             with open_store(url):
                 pass
     except (SQLAlchemyError, sqlite3.Error, ImportError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise BenchError(
-            "E-NO-STORE",
-            f"{shown}: cannot be opened as a store ({reason}); expected a URL such as "
-            "sqlite:///bench.db",
-        ) from error
+        raise _not_opened(shown, error) from error
     return Store(engine)
+
+
+def _not_opened(shown: str, error: Exception) -> BenchError:
+    reason = str(error).splitlines()[0]
+    return BenchError(
+        "E-NO-STORE",
+        f"{shown}: cannot be opened as a store ({reason}); expected a URL such as "
+        "sqlite:///bench.db",
+    )
 
 
 def _check_place(shown: str, place: URL, readonly: bool) -> None:

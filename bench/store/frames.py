@@ -47,7 +47,7 @@ def run_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
         which says why.
     """
     query = sa.select(RUN.c.position, RUN.c.trust, RUN.c.record).where(_on(suite))
-    with store.engine.begin() as connection:
+    with store.reading() as connection:
         rows = connection.execute(query.order_by(RUN.c.run_id)).all()
         numbers = numbers_of(connection, [row.position for row in rows])
     frame = pd.DataFrame(
@@ -76,7 +76,7 @@ def score_frame(store: Store, *, suite: str | None = None, **conditions: object)
     for name, value in conditions.items():
         several = value if isinstance(value, list | tuple) else [value]
         scores = scores.where(SCORE.c[name].in_(several))
-    with store.engine.begin() as connection:
+    with store.reading() as connection:
         facts = [_facts(*row) for row in connection.execute(runs.order_by(RUN.c.run_id))]
         rows = connection.execute(scores.order_by(SCORE.c.run, SCORE.c.position))
         frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))

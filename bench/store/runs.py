@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from bench.errors import BenchError
 from bench.records import Run, canonical_json, from_json, to_json
-from bench.store.chain import row_hash, rows_digest
+from bench.store.chain import GENESIS, row_hash, rows_digest
 from bench.store.engine import Store
 from bench.store.headlines import keep
 from bench.store.outcomes import Outcome, compress, decompress
@@ -127,7 +127,7 @@ def load_run(store: Store, prefix: str) -> Run:
 
 def load_entry(store: Store, prefix: str) -> Entry:
     """The run whose id begins so, as it is written, with its place; errors as `load_run`."""
-    with store.engine.begin() as connection:
+    with store.reading() as connection:
         run_id = full_id(connection, prefix)
         query = sa.select(RUN, _BEFORE.c.run_id.label("corrected"))
         query = query.outerjoin(_BEFORE, _BEFORE.c.position == RUN.c.supersedes)
@@ -146,8 +146,15 @@ def load_entry(store: Store, prefix: str) -> Entry:
 def standing_ids(store: Store) -> list[str]:
     """Ids of the runs that no later row supersedes, in the order of writing."""
     query = sa.select(RUN.c.run_id).where(STANDING).order_by(RUN.c.position)
-    with store.engine.begin() as connection:
+    with store.reading() as connection:
         return list(connection.scalars(query))
+
+
+def head(store: Store) -> str:
+    """Hash of the last row, which stands for all that were written."""
+    query = sa.select(RUN.c.hash).order_by(RUN.c.position.desc()).limit(1)
+    with store.reading() as connection:
+        return str(connection.scalar(query) or GENESIS)
 
 
 def load_outcomes(store: Store, prefix: str) -> dict[str, Outcome]:
@@ -156,7 +163,7 @@ def load_outcomes(store: Store, prefix: str) -> dict[str, Outcome]:
     Raises:
         BenchError: E-NO-SUCH-RUN, or E-CHAIN-BROKEN if they cannot be read.
     """
-    with store.engine.begin() as connection:
+    with store.reading() as connection:
         run = sa.select(RUN.c.position).where(STANDING, RUN.c.run_id == full_id(connection, prefix))
         rows = connection.execute(sa.select(OUTCOME).where(OUTCOME.c.run == run.scalar_subquery()))
         try:

@@ -14,8 +14,8 @@ from bench.data import load_suite
 from bench.data.cache import map_array, save_array
 from bench.data.images import BLOCK
 from bench.data.imports import import_set
-from bench.data.places import appearing, cache_root, data_root
 from bench.errors import BenchError
+from bench.places import appearing, cache_root, data_root
 from tests.data.layouts import encoded, write_parquet
 
 Arrays = tuple[np.ndarray, np.ndarray]

@@ -8,7 +8,7 @@ from bench.data import SUITES, load_suite
 from bench.data.cache import save_array
 from bench.data.images import fingerprint
 from bench.data.listing import list_sets, verify, where
-from bench.data.places import cache_root
+from bench.places import cache_root
 from tests.data.layouts import encoded, write_idx, write_parquet
 
 Arrays = tuple[np.ndarray, np.ndarray]

@@ -24,8 +24,8 @@ from bench.data import (
 from bench.data.cifar10c import official_images, official_labels
 from bench.data.corruptions import corrupt
 from bench.data.images import BLOCK, fingerprint
-from bench.data.places import cache_root
 from bench.errors import BenchError
+from bench.places import cache_root
 from bench.protocol import CORRUPTIONS
 from tests.data.layouts import encoded, write_cifar_binary, write_parquet
 

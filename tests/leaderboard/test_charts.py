@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from leaderboard.charts import COLOURS, sparsity_chart
+from leaderboard.views.curves import COLOURS, sparsity_chart
 
 TABLE = pd.DataFrame(
     {

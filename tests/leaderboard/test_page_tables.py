@@ -7,7 +7,7 @@ from bench.headline import HEADLINE
 from bench.protocol import METRICS, PROTOCOLS
 from bench.ranking import summary
 from bench.store import open_store, run_frame, save_run
-from leaderboard.tables import explained, groups, ranking_table
+from leaderboard.views.board import explained, groups, ranking_table
 from tests.factories import on_other_data, some_run
 
 PLACES = {

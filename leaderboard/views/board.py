@@ -11,9 +11,10 @@ KIND = ["rank", "pruner", "sparsity", "seeds", "architecture", "recipe"]
 
 
 def groups(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of `bench.ranking.summary` by comparable group, each under a readable name."""
+    """The rows of `bench.ranking.summary` by comparable group, the largest first, named."""
     named: dict[str, pd.DataFrame] = {}
-    for _, rows in table.groupby(GROUP, dropna=False, sort=True):
+    by_group = [rows for _, rows in table.groupby(GROUP, dropna=False, sort=True)]
+    for rows in sorted(by_group, key=len, reverse=True):
         first = rows.iloc[0]
         images = "all images" if pd.isna(first["limit"]) else f"first {first['limit']:g} images"
         name = f"{first['suite']} · {images} · protocol {first['version']} {first['preset']}"

@@ -1,0 +1,99 @@
+"""What the visitor picks on the left, for all pages. Every choice is in the address."""
+
+import pandas as pd
+import streamlit as st
+
+from leaderboard.source import Source
+from leaderboard.view import View
+from leaderboard.views.board import groups
+
+# column -> name; offered where the group has more than one value of it
+WORDS = {
+    "pruner": "Pruner",
+    "architecture": "Architecture",
+    "moment": "Moment",
+    "scope": "Scope",
+    "structure": "Structure",
+    "kind": "Kind",
+    "recipe": "Recipe",
+    "trust": "Trust",
+}
+SEARCHED = ["slug", "pruner", "architecture", "recipe", "flags"]
+NOT_DECLARED = "not declared"
+
+
+def chosen(source: Source) -> View:
+    """The controls, and the view that they ask for."""
+    named = groups(source.runs())
+    with st.sidebar:
+        name = st.selectbox(
+            "Suite, images and protocol",
+            list(named),
+            key="group",
+            bind="query-params",
+            help="Only runs on the same images by the same protocol are ever ranked together.",
+        )
+        group = named[name]
+        to_dense = st.toggle(
+            "Relative to dense",
+            key="relative",
+            bind="query-params",
+            help="Each number over that of the dense run of the same seed; mean over seeds.",
+        )
+        text = st.text_input(
+            "Search", key="search", bind="query-params", placeholder="name, pruner, flag …"
+        )
+        rows = _containing(group, str(text or ""))
+        with st.expander("Filters"):
+            rows = _of_sparsity(_with_words(rows, group), group)
+            flagged = st.toggle(
+                "Without flagged runs",
+                key="unflagged",
+                bind="query-params",
+                help="A flag says what a reader has to know, e.g. that gradients are masked.",
+            )
+        if flagged:
+            rows = rows[rows["flags"] == ""]
+        st.caption(f"{len(rows)} of {len(group)} runs. Protocol {group['protocol'].iloc[0][:12]}.")
+    return View(rows, group, bool(to_dense), source)
+
+
+def _containing(rows: pd.DataFrame, text: str) -> pd.DataFrame:
+    """Rows with all words of a text in one of the columns that are searched."""
+    for word in text.lower().split():
+        found = [
+            rows[column].fillna("").str.lower().str.contains(word, regex=False)
+            for column in SEARCHED
+        ]
+        rows = rows[pd.concat(found, axis=1).any(axis=1)]
+    return rows
+
+
+def _with_words(rows: pd.DataFrame, group: pd.DataFrame) -> pd.DataFrame:
+    for column, name in WORDS.items():
+        words = group[column].fillna(NOT_DECLARED)
+        offered = sorted(words.unique())
+        if len(offered) > 1:
+            picked = st.multiselect(name, offered, key=column, bind="query-params")
+            if picked:
+                rows = rows[words.reindex(rows.index).isin(picked)]
+    return rows
+
+
+def _of_sparsity(rows: pd.DataFrame, group: pd.DataFrame) -> pd.DataFrame:
+    """Rows within a range; runs without a measured sparsity are in the whole range alone."""
+    if group["sparsity"].nunique() < 2:
+        return rows
+    low, high = st.slider(
+        "Sparsity",
+        0.0,
+        1.0,
+        (0.0, 1.0),
+        step=0.01,
+        key="sparsity",
+        bind="query-params",
+        help="Share of the prunable weights that are zero or removed, as measured.",
+    )
+    if (low, high) == (0.0, 1.0):
+        return rows
+    return rows[rows["sparsity"].between(low - 1e-9, high + 1e-9)]

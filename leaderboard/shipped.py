@@ -1,0 +1,38 @@
+"""The runs that the project ships, as a store of their own in the cache."""
+
+import hashlib
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.files import write_atomically
+from bench.places import cache_root
+from bench.records import from_json
+from bench.store import open_store, save_run
+
+SUBMISSIONS = Path(__file__).parents[1] / "submissions"
+
+
+def shipped_store(folder: Path = SUBMISSIONS) -> str | None:
+    """URL of a store of `*/run.json` below a folder, made when the files are new.
+
+    Args:
+        folder: Of submissions; an installed package has none.
+
+    Returns:
+        A SQLAlchemy URL, or None if nothing is shipped.
+    """
+    records = [path.read_bytes() for path in sorted(folder.glob("*/run.json"))]
+    if not records:
+        return None
+    digest = hashlib.sha256(b"".join(records)).hexdigest()[:16]
+    path = cache_root() / "shipped" / f"{digest}.db"
+    if not path.exists():
+        with TemporaryDirectory() as place:
+            made = Path(place) / path.name
+            with open_store(f"sqlite:///{made}") as store:
+                for record in records:
+                    save_run(store, from_json(json.loads(record)))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, made.read_bytes())
+    return f"sqlite:///{path}"

@@ -1,0 +1,118 @@
+"""What the pages read: the visitor's store and the runs that the project ships, together.
+
+Frames are kept between clicks and visitors until a row is added; whoever gets one must not change
+it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pandas as pd
+import streamlit as st
+
+from bench.errors import BenchError
+from bench.ranking import summary
+from bench.records import TRUST
+from bench.store import (
+    Entry,
+    Outcome,
+    Store,
+    head,
+    load_entry,
+    load_outcomes,
+    open_store,
+    run_frame,
+    score_frame,
+)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Stores that are read as one.
+
+    Args:
+        urls: Of the stores; where two have a run, that of more trust counts.
+        heads: Of each store, the hash of its last row.
+    """
+
+    urls: tuple[str, ...]
+    heads: tuple[str, ...]
+
+    def runs(self) -> pd.DataFrame:
+        """`bench.ranking.summary` of all runs."""
+        return _runs(self)[0]
+
+    def scores(self, suite: str, **conditions: object) -> pd.DataFrame:
+        """`bench.store.score_frame` of a suite, without the rows of runs that have no such score.
+
+        Args:
+            suite: Only of runs on it.
+            conditions: Only scores with these values, e.g. `task="shift", severity=5`.
+        """
+        return _scores(self, suite, tuple(sorted(conditions.items())))
+
+    def entry(self, run_id: str) -> Entry:
+        """A run as it is written, with its place in the ledger; BenchError if it is not there."""
+        return _first(self, lambda store: load_entry(store, run_id))
+
+    def outcomes(self, run_id: str) -> Mapping[str, Outcome]:
+        """Answers of a run to every image, by set; none where its store keeps none."""
+        return _outcomes(self, run_id)
+
+
+def opened(urls: tuple[str, ...]) -> Source:
+    """A source of stores as they are now.
+
+    Raises:
+        BenchError: E-NO-STORE, E-STORE-SCHEMA.
+    """
+    heads = []
+    for url in urls:
+        with open_store(url, readonly=True) as store:
+            heads.append(head(store))
+    return Source(urls, tuple(heads))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the runs …")
+def _runs(source: Source) -> tuple[pd.DataFrame, pd.Series]:
+    """The summary, and for each run which of the stores it is of."""
+    frames = []
+    for number, url in enumerate(source.urls):
+        with open_store(url, readonly=True) as store:
+            frames.append(run_frame(store).assign(store=number))
+    both = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    trust = both["trust"].map(TRUST.index)
+    both = both.iloc[trust.argsort(kind="stable")[::-1]] if len(frames) > 1 else both
+    runs = both.drop_duplicates("run_id")
+    return summary(runs), runs.set_index("run_id")["store"]
+
+
+@st.cache_resource(max_entries=32, show_spinner="Reading the scores …")
+def _scores(source: Source, suite: str, conditions: tuple[tuple[str, Any], ...]) -> pd.DataFrame:
+    _, home = _runs(source)
+    frames = []
+    for number, url in enumerate(source.urls):
+        with open_store(url, readonly=True) as store:
+            frame = score_frame(store, suite=suite, **dict(conditions)).dropna(subset=["task"])
+        frames.append(frame[frame["run_id"].map(home) == number])
+    return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _outcomes(source: Source, run_id: str) -> Mapping[str, Outcome]:
+    return _first(source, lambda store: load_outcomes(store, run_id))
+
+
+def _first(source: Source, read: Callable[[Store], Answer]) -> Answer:
+    """What the first store that has it answers."""
+    for number, url in enumerate(source.urls, start=1):
+        try:
+            with open_store(url, readonly=True) as store:
+                return read(store)
+        except BenchError as error:
+            if error.code != "E-NO-SUCH-RUN" or number == len(source.urls):
+                raise
+    raise AssertionError("a source has at least one store")

@@ -1,0 +1,38 @@
+"""What the visitor looks at: one comparable group, filtered."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from leaderboard.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What every page is given. Frames are shared between visitors: never change them.
+
+    Args:
+        rows: Rows of `bench.ranking.summary`, indexed by `run_id`, of one comparable group (the
+            same suite, limit, protocol and images), after the visitor's filters; at least one.
+        group: The same before the filters: dense references are looked for here.
+        to_dense: Whether the visitor wants numbers relative to dense.
+        source: Where scores, records and outcomes are read.
+    """
+
+    rows: pd.DataFrame
+    group: pd.DataFrame
+    to_dense: bool
+    source: Source
+
+    @property
+    def suite(self) -> str:
+        """Suite of all runs of the group."""
+        return str(self.group["suite"].iloc[0])
+
+    def scores(self, **conditions: object) -> pd.DataFrame:
+        """`bench.store.score_frame` of the filtered runs, e.g. `scores(task="shift", severity=5)`.
+
+        Runs without such a score have no row.
+        """
+        frame = self.source.scores(self.suite, **conditions)
+        return frame[frame["run_id"].isin(self.rows.index)]
