@@ -8,9 +8,9 @@ import streamlit as st
 
 from bench.errors import BenchError
 from leaderboard.filters import chosen
-from leaderboard.tabs import board
 from leaderboard.shipped import shipped_store
 from leaderboard.source import Source, opened
+from leaderboard.tabs import board
 from leaderboard.view import View
 
 TABS: Mapping[str, Callable[[View], None]] = {
