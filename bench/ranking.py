@@ -68,16 +68,16 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
 
     Returns:
         One row for each group, architecture, recipe, pruner, moment, scope, structure and
-        declared sparsity, with `flags` (of any of its runs), `seeds` (count), `sparsity` (mean of
-        the measured), and for each column `NAME` (mean ratio; NaN if one of the seeds has none)
+        declared sparsity, with `flags` (of any of its runs), `trust` (the least of them), `seeds`
+        (count), `sparsity` (mean of the measured), and for each column `NAME` (mean ratio; NaN if one of the seeds has none)
         and `NAME_std` (sample deviation, NaN for one seed). Runs without a dense run of their
         seed are left out, and so are runs that declare no seed.
     """
     names = columns or list(HEADLINE)
     family = [*GROUP, "architecture", "recipe"]
     seeded = table.dropna(subset=["seed"])
+    seeded = seeded.assign(trusted=seeded["trust"].map(TRUST.index))
     dense = seeded[seeded["pruner"] == "dense"]
-    dense = dense.assign(trusted=dense["trust"].map(TRUST.index))
     dense = dense.sort_values(["trusted", "started"], ascending=[False, True])
     dense = dense.drop_duplicates([*family, "seed"])  # that of most trust, then the earliest
     paired = seeded.merge(
@@ -90,7 +90,10 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
     kind = [*family, "pruner", "moment", "scope", "structure", "declared_sparsity"]
     grouped = paired.groupby(kind, dropna=False, sort=True)
     result = grouped.agg(
-        flags=("flags", _any_of), seeds=("seed", "nunique"), sparsity=("sparsity", "mean")
+        flags=("flags", _any_of),
+        trust=("trusted", lambda trusted: TRUST[trusted.min()]),
+        seeds=("seed", "nunique"),
+        sparsity=("sparsity", "mean"),
     )
     for name in names:
         result[name] = grouped[name].mean(skipna=False)

@@ -14,6 +14,7 @@ SETTINGS = {
     "client.showErrorDetails": "none",
     "client.toolbarMode": "viewer",
     "runner.magicEnabled": "false",
+    "theme.primaryColor": "#0072B2",
 }
 
 

@@ -10,18 +10,19 @@ from bench.errors import BenchError
 from leaderboard.filters import chosen
 from leaderboard.shipped import shipped_store
 from leaderboard.source import Source, opened
-from leaderboard.tabs import board
+from leaderboard.tabs import board, submission
 from leaderboard.view import View
 
 TABS: Mapping[str, Callable[[View], None]] = {
     "Board": board.show,
+    "Submission": submission.show,
 }
 
 
 def main() -> None:
     """Draws what the visitor looks at; Streamlit calls it at every click."""
     st.set_page_config(page_title="Sparse networks, measured", layout="wide")
-    st.header("Robustness and anomaly detection of pruned networks")
+    st.subheader("Robustness and anomaly detection of pruned networks")
     source = _source()
     if source is None:
         return

@@ -24,10 +24,10 @@ NOT_DECLARED = "not declared"
 
 def chosen(source: Source) -> View:
     """The controls, and the view that they ask for."""
-    named = groups(source.runs())
+    named = groups(source.runs(), source.own())
     with st.sidebar:
         name = st.selectbox(
-            "Suite, images and protocol",
+            "Suite and protocol",
             list(named),
             key="group",
             bind="query-params",
@@ -54,7 +54,10 @@ def chosen(source: Source) -> View:
             )
         if flagged:
             rows = rows[rows["flags"] == ""]
-        st.caption(f"{len(rows)} of {len(group)} runs. Protocol {group['protocol'].iloc[0][:12]}.")
+        limit = group["limit"].iloc[0]
+        images = "all images" if pd.isna(limit) else f"the first {limit:g} images of each set"
+        protocol = group["protocol"].iloc[0][:12]
+        st.caption(f"{len(rows)} of {len(group)} runs, on {images}. Protocol {protocol}.")
     return View(rows, group, bool(to_dense), source)
 
 

@@ -13,16 +13,12 @@ from bench.store import open_store, save_run
 SUBMISSIONS = Path(__file__).parents[1] / "submissions"
 
 
-def shipped_store(folder: Path = SUBMISSIONS) -> str | None:
-    """URL of a store of `*/run.json` below a folder, made when the files are new.
+def shipped_store() -> str | None:
+    """URL of a store of `submissions/*/run.json`, made when they are new; None if there are none.
 
-    Args:
-        folder: Of submissions; an installed package has none.
-
-    Returns:
-        A SQLAlchemy URL, or None if nothing is shipped.
+    An installed package ships none.
     """
-    records = [path.read_bytes() for path in sorted(folder.glob("*/run.json"))]
+    records = [path.read_bytes() for path in sorted(SUBMISSIONS.glob("*/run.json"))]
     if not records:
         return None
     digest = hashlib.sha256(b"".join(records)).hexdigest()[:16]

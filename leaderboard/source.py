@@ -45,6 +45,11 @@ class Source:
         """`bench.ranking.summary` of all runs."""
         return _runs(self)[0]
 
+    def own(self) -> "pd.Index[str]":
+        """Ids of the runs of the first store."""
+        home = _runs(self)[1]
+        return home.index[home == 0]
+
     def scores(self, suite: str, **conditions: object) -> pd.DataFrame:
         """`bench.store.score_frame` of a suite, without the rows of runs that have no such score.
 

@@ -1,21 +1,114 @@
 """The ranking."""
 
+import math
+from functools import partial
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
+from bench import tables
 from bench.flags import FLAGS
 from bench.headline import HEADLINE, higher_is_better
+from bench.protocol import METRICS
 from leaderboard.view import View
-from leaderboard.views.board import explained, ranking_table
+from leaderboard.views.board import board, explained, head
 
 RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
+SHOWN = (
+    *("accuracy", "fgsm_linf", "fgsm_linf_worst", "fgsm_l2", "shift", "ood_msp", "ood_sensnorm"),
+    *("out_of_domain_msp", "brier", "lip_upper_log10", "latency_ratio", "size_bytes"),
+)
+AT_ONCE = 250  # rows of a page
+ROW, TALLEST = 35, 900  # pixels
+CONVENTIONS = (
+    "Anomalies are the positive class; FPR95 is the share of outliers that pass at the threshold "
+    "that passes 95 % of the in-distribution images. Sets named …-c* are generated, not the "
+    "official ones."
+)
 
 
 def show(view: View) -> None:
-    """Draws the page."""
-    by = st.selectbox("Rank by", RANKED_BY, key="by", bind="query-params")
+    """Draws the ranking."""
+    by, columns = _columns()
     st.caption(explained(by, to_dense=view.to_dense))
-    table = ranking_table(view.rows, by, to_dense=view.to_dense)
-    st.dataframe(table, hide_index=True, width="stretch")
-    for flag in dict.fromkeys(" ".join(table.get("flags", [])).split()):
-        if flag in FLAGS:
-            st.caption(f"`{flag}`: {FLAGS[flag].meaning}.")
+    table = board(view.rows, by, columns, to_dense=view.to_dense)
+    if table.empty:
+        st.info(
+            "No run here has a dense run of its seed, architecture and recipe beside it; "
+            "score the dense parent too, or switch off the ratios."
+        )
+        return
+    part = _page(table)
+    st.dataframe(
+        part,
+        hide_index=True,
+        width="stretch",
+        height=min(ROW * (len(part) + 1) + 3, TALLEST),
+        column_config=_config(table, view.to_dense),
+        alt=f"Ranking by {HEADLINE[by].title}",
+    )
+    for flag in dict.fromkeys(" ".join(part.get("flags", [])).split()):
+        if flag in FLAGS:  # any other word is a stranger's, and shown in the table alone
+            st.text(f"{flag}: {FLAGS[flag].meaning}.")
+    _exports(table)
+    st.caption(CONVENTIONS)
+
+
+def _columns() -> tuple[str, list[str]]:
+    left, right = st.columns([1, 2])
+    title = {column: told.title for column, told in HEADLINE.items()}.__getitem__
+    by = left.selectbox("Rank by", RANKED_BY, format_func=title, key="by", bind="query-params")
+    columns = right.multiselect(
+        "Columns", list(HEADLINE), SHOWN, format_func=title, key="columns", bind="query-params"
+    )
+    return str(by), columns
+
+
+def _page(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are sent; the rest is a click away."""
+    pages = -(-len(table) // AT_ONCE)
+    if pages == 1:
+        return table
+    number = st.number_input(
+        f"Page of {pages}, {AT_ONCE} rows each", 1, pages, key="page", bind="query-params"
+    )
+    return table.iloc[(int(number) - 1) * AT_ONCE : int(number) * AT_ONCE]
+
+
+def _config(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
+    """Titles, the end that is better, number formats, and what each column means."""
+    number, words = st.column_config.NumberColumn, st.column_config.TextColumn
+    config: dict[str, Any] = {
+        "rank": number("#", width="small", help="Equal values share the better rank.", pinned=True),
+        "slug": words("name", pinned=True),
+        "sparsity": number(format="%.3f", help="Share of weights that are zero or gone, measured."),
+        "seeds": number(help="Runs behind the mean, each over the dense run of its seed."),
+        "trust": words(help="Who made the run: the owner, the project's CI or a maintainer."),
+        "missing": words(help="Why a number is not there."),
+        "flags": words(help="What a reader has to know; each is explained below the table."),
+    }
+    if "slug" not in table:
+        config["pruner"] = words(pinned=True)
+    for column in HEADLINE:
+        told = explained(column, to_dense=to_dense)
+        large = not to_dense and METRICS[HEADLINE[column].metric].high == math.inf
+        config[column] = number(head(column), help=told, format="%.4g" if large else "%.3f")
+        config[f"{column}_std"] = number("±", help="Deviation over seeds.", format="%.3f")
+    return {column: config[column] for column in table if column in config}
+
+
+def _exports(table: pd.DataFrame) -> None:
+    """The whole table, as shown, for other programs."""
+    with st.popover("Export"):
+        for format in tables.FORMATS:
+            st.download_button(
+                format,
+                partial(tables.write, table, format),
+                f"board.{SUFFIXES.get(format, format)}",
+                on_click="ignore",
+                key=f"export-{format}",
+            )
+
+
+SUFFIXES = {"markdown": "md", "latex": "tex"}

@@ -1,0 +1,130 @@
+"""What the controls on the left leave, and what the shipped runs add."""
+
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from bench.protocol import PROTOCOLS
+from bench.records import Run, file_bytes
+from bench.store import open_store, save_run
+from tests.factories import some_run
+from tests.leaderboard.test_page import APP, choose, fill, said, served, settled, switch, table, url
+
+__all__ = ["served", "url"]  # fixtures
+
+
+def slugs(page: AppTest) -> list[str]:
+    return sorted(table(page)["slug"]) if len(page.dataframe) else []
+
+
+def at(**address: str | list[str]) -> AppTest:
+    page = AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in address.items():
+        page.query_params[name] = value
+    return settled(page.run())
+
+
+@pytest.fixture
+def filled(url) -> list[Run]:
+    runs = [
+        some_run(),
+        some_run(pruner="snip", sparsity=0.5),
+        some_run(pruner="snip", sparsity=0.9),
+        replace(some_run(pruner="crop", sparsity=0.9), flags=("saturated",)),
+    ]
+    structured = replace(runs[3].submission, structure="structured", pruner=None)
+    runs.append(replace(runs[0], submission=replace(structured, slug="mine", weights_sha256="0")))
+    fill(url, *runs)
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("address", "left"),
+    [
+        ({"search": "snip"}, ["snip-0.5", "snip-0.9"]),
+        ({"search": "SNIP 0.9"}, ["snip-0.9"]),
+        ({"search": "saturated"}, ["crop-0.9"]),
+        ({"search": "[("}, []),
+        ({"pruner": ["snip", "dense"]}, ["dense", "snip-0.5", "snip-0.9"]),
+        ({"pruner": "not declared"}, ["mine"]),
+        ({"structure": "structured"}, ["mine"]),
+        ({"sparsity": ["0.4", "0.6"]}, ["snip-0.5"]),
+        ({"unflagged": "true"}, ["dense", "mine", "snip-0.5", "snip-0.9"]),
+        ({"search": "snip", "sparsity": ["0.9", "1.0"]}, ["snip-0.9"]),
+    ],
+)
+def test_an_address_shows_the_rows_that_it_asks_for(filled, address, left):
+    page = at(**address)
+    assert slugs(page) == left
+    assert said(page).startswith(f"{len(left)} of 5 runs")
+    assert bool(page.info) is not bool(left)
+
+
+def test_an_address_with_nonsense_shows_the_page_as_it_is(filled):
+    nonsense = {"by": "beauty", "sparsity": ["x", "y"], "tab": "Nowhere", "group": "none"}
+    assert len(table(at(**nonsense))) == 5
+
+
+def test_an_address_ranks_and_picks_columns(filled):
+    page = at(by="Brier", columns=["NLL", "shift"])
+    assert list(table(page))[:6] == ["rank", "slug", "pruner", "sparsity", "brier", "shift"]
+
+
+def test_only_filters_that_could_leave_something_out_are_offered(url):
+    fill(url, some_run(), some_run(pruner="snip", sparsity=0.9))
+    assert [box.label for box in at().sidebar.multiselect] == ["Pruner"]
+
+
+def test_a_filter_of_one_group_does_not_empty_another(url):
+    other = replace(some_run(pruner="crop", sparsity=0.5), protocol=PROTOCOLS["authors"].id)
+    fill(url, some_run(), some_run(pruner="snip", sparsity=0.9), other)
+    page = at(pruner="snip")
+    page = choose(page, "Suite and protocol", "digits · authors 1")
+    assert slugs(page) == ["crop-0.5"]
+
+
+def test_a_switch_is_taken_back_by_a_second_click(filled):
+    page = switch(at(), "Without flagged runs")
+    assert len(table(page)) == 4
+    assert len(table(switch(page, "Without flagged runs", on=False))) == 5
+
+
+# shipped runs
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch) -> Run:
+    run = replace(some_run(pruner="imp", sparsity=0.9), trust="official")
+    folder = tmp_path / "submissions" / "imp"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_bytes(file_bytes(run))
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("leaderboard.shipped.SUBMISSIONS", folder.parent)
+    return run
+
+
+def test_shipped_runs_stand_beside_the_stored_ones(url, shipped):
+    fill(url, some_run())
+    rows = table(at()).set_index("slug")["trust"]
+    assert rows.to_dict() == {"dense": "self-reported", "imp-0.9": "official"}
+
+
+def test_without_a_store_the_shipped_runs_are_shown_and_the_store_is_missed(url, shipped):
+    page = at()
+    assert slugs(page) == ["imp-0.9"]
+    assert ["no such file" in line.value for line in page.error] == [True]
+    assert [line.value for line in page.main.text] == ["Shown are the runs that the project ships."]
+
+
+def test_of_two_records_of_a_run_that_of_more_trust_is_shown(url, shipped):
+    fill(url, replace(shipped, trust="self-reported"))
+    assert table(at())["trust"].tolist() == ["official"]
+
+
+def test_a_run_that_is_added_is_there_at_the_next_click(url):
+    fill(url, some_run())
+    page = at()
+    with open_store(url) as store:
+        save_run(store, some_run(pruner="snip", sparsity=0.9))
+    assert slugs(settled(page.run())) == ["dense", "snip-0.9"]
