@@ -9,10 +9,11 @@ import streamlit as st
 
 from bench.errors import BenchError
 from bench.flags import FLAGS
+from bench.legend import CONVENTIONS, explained, groups
 from bench.ranking import HEADLINE, higher_is_better, summary
 from bench.store import open_store, score_frame
 from leaderboard.charts import sparsity_chart
-from leaderboard.tables import explained, groups, ranking_table
+from leaderboard.tables import ranking_table
 
 RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
 
@@ -45,11 +46,7 @@ def main() -> None:
     for flag in dict.fromkeys(" ".join(table.get("flags", [])).split()):
         if flag in FLAGS:  # any other word is a stranger's, and shown in the table alone
             st.caption(f"`{flag}`: {FLAGS[flag].meaning}.")
-    st.caption(
-        "Runs are ranked only within one suite, limit, protocol and set of images. Anomalies are "
-        "the positive class; fpr95 is the share of outliers that pass at the threshold that passes "
-        "95 % of the in-distribution images. Sets named …-c* are generated, not the official ones."
-    )
+    st.caption(CONVENTIONS)
 
 
 def _choices(runs: pd.DataFrame) -> tuple[pd.DataFrame, str, bool]:

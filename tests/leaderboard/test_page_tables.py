@@ -3,21 +3,10 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from bench.protocol import METRICS, PROTOCOLS
 from bench.ranking import HEADLINE, summary
 from bench.store import open_store, save_run, score_frame
-from leaderboard.tables import explained, groups, ranking_table
-from tests.factories import on_other_data, some_run
-
-PLACES = {
-    "digits · all images · protocol 1 standard": lambda run: run,
-    "digits · first 100 images · protocol 1 standard": lambda run: replace(run, limit=100),
-    "digits · first 60000 images · protocol 1 standard": lambda run: replace(run, limit=60000),
-    "digits · all images · protocol 1 authors": lambda run: replace(
-        run, protocol=PROTOCOLS["authors"].id
-    ),
-    "mnist · all images · protocol 1 standard": lambda run: replace(run, suite="mnist"),
-}
+from leaderboard.tables import ranking_table
+from tests.factories import some_run
 
 
 @pytest.fixture
@@ -29,23 +18,6 @@ def runs_of(tmp_path):
             return summary(score_frame(store))
 
     return runs_of
-
-
-def test_each_group_has_the_name_that_a_reader_expects_and_its_own_runs(runs_of):
-    placed = {
-        name: {place(some_run(seed=seed)).run_id for seed in (1, 2)}
-        for name, place in PLACES.items()
-    }
-    runs = [place(some_run(seed=seed)) for place in PLACES.values() for seed in (1, 2)]
-    assert {name: set(rows.index) for name, rows in groups(runs_of(*runs)).items()} == placed
-
-
-def test_groups_that_look_the_same_have_names_of_their_own(runs_of):
-    run = some_run()
-    other_constants = replace(run, protocol=replace(run.protocol, sha256="0123456789" * 6))
-    named = groups(runs_of(run, on_other_data(run), other_constants))
-    assert sorted(len(rows) for rows in named.values()) == [1, 1, 1]
-    assert all(name.startswith("digits · all images · protocol 1 standard") for name in named)
 
 
 def test_a_table_has_who_then_numbers_then_what_is_missing(runs_of):
@@ -83,22 +55,3 @@ def test_ratios_without_dense_are_an_empty_table(runs_of):
     table = ranking_table(runs_of(some_run(pruner="snip", sparsity=0.9)), "nll", to_dense=True)
     assert isinstance(table, pd.DataFrame)
     assert table.empty
-
-
-@pytest.mark.parametrize("column", HEADLINE)
-def test_every_headline_number_is_explained_in_sentences(column):
-    metric = METRICS[HEADLINE[column][0]]
-    text = explained(column, to_dense=False)
-    assert text.startswith(metric.meaning)
-    assert text.endswith("Higher is better." if metric.higher_is_better else "Lower is better.")
-    assert ";." not in text
-    assert ".." not in text
-
-
-def test_no_two_headline_numbers_have_the_same_explanation():
-    assert len({explained(column, to_dense=False) for column in HEADLINE}) == len(HEADLINE)
-
-
-def test_the_help_of_a_logarithm_says_difference_and_of_other_numbers_ratio():
-    assert explained("lip_upper_log10", to_dense=True).endswith("Difference to dense.")
-    assert explained("accuracy", to_dense=True).endswith("Ratio to dense.")
