@@ -1,9 +1,12 @@
 """What a reader needs beside the numbers: names of the groups, meanings of the columns."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from bench.protocol import METRICS
 from bench.ranking import GROUP, HEADLINE, higher_is_better, is_logarithm
+from bench.records import Reason
 
 MEANINGS = {
     "accuracy": "on the clean test set",
@@ -19,6 +22,12 @@ MEANINGS = {
     "ood_sensnorm": "outlier sets against clean by SensNorm, mean over the sets measured",
     "out_of_domain_msp": "an outlier set × 255 against clean by MSP",
     "out_of_domain_sensnorm": "the same by SensNorm",
+}
+REASONS: Mapping[Reason, str] = {
+    "not_run": "not asked for, or its images are not on the machine that scored",
+    "not_applicable": "cannot exist for this network or these images",
+    "failed": "the measurement ended without a finite number",
+    "declined": "refused by whoever scored it",
 }
 CONVENTIONS = (
     "Runs are ranked only within one suite, limit, protocol and set of images. Anomalies are "
