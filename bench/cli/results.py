@@ -109,9 +109,9 @@ def export(
         _alone("--html", {"RUN": run, "--format": format, "--out": out, "--relative": relative})
         content = _page(store, by)
     elif run is not None:
-        content = _one_run(store, run, format or "json")
+        content = _one_run(store, run, "json" if format is None else format)
     else:
-        content = _ranking(store, by, format or "json", relative=relative)
+        content = _ranking(store, by, "json" if format is None else format, relative=relative)
     if target := html or out:
         write_atomically(target, content)
     else:
@@ -119,7 +119,7 @@ def export(
 
 
 def _alone(option: str, others: Mapping[str, object]) -> None:
-    given = [name for name, value in others.items() if value]
+    given = [name for name, value in others.items() if value not in (None, False)]
     if given:
         raise BenchError(
             "E-BAD-VALUE", f"{option}: got {' and '.join(given)} beside it, expected it alone"

@@ -95,33 +95,38 @@ function chart(svg, { shown, reference, pruners, column, first }) {
 
 function summary(points, dense, column, first) {
   const best = points[0];
-  const lead = best ? ` The best by rank is ${label(best, column, first)}.` : "";
+  const lead = best ? ` The best by rank is ${label(best, column, first).join(": ")}.` : "";
   const lines = dense.map(({ mean, name }) => ` ${name}: ${decimal(mean)}.`).join("");
   return `${points.length} points.${lead}${lines} The table below has every number.`;
 }
 
 function label(row, column, first) {
-  return `${said(first, row.get(first)).text}: ${(row.get("sparsity") * 100).toFixed(1)} %, ${said(column, row.get(column)).text}`;
+  return [said(first, row.get(first)).text, `${(row.get("sparsity") * 100).toFixed(1)} %, ${said(column, row.get(column)).text}`];
 }
 
 function point(row, { x, y, value, column, first, pruners, hint, size }) {
   const place = { x: x.at(row.get("sparsity") * 100), y: y.at(value(row)) };
-  const text = label(row, column, first);
-  const node = draw("g", { class: "point", role: "img", "aria-label": text, tabindex: -1, transform: `translate(${place.x} ${place.y})` });
+  const lines = label(row, column, first);
+  const node = draw("g", { class: "point", role: "img", "aria-label": lines.join(": "), tabindex: -1, transform: `translate(${place.x} ${place.y})` });
   const deviation = Array.isArray(row.get(column)) ? row.get(column)[1] : null;
   if (deviation !== null) {
     const half = Math.abs(y.at(value(row) + deviation) - place.y);
     node.append(draw("line", { class: "deviation", y1: -half, y2: half }));
   }
   node.append(marked(pruners, row.get("pruner")));
-  const tell = () => {
-    const left = place.x > size.width / 2;
-    filled(hint, text, { x: place.x + (left ? -10 : 10), y: Math.max(14, place.y - 8), "text-anchor": left ? "end" : "start" });
-  };
-  const hush = () => { hint.textContent = ""; };
-  for (const event of ["pointerenter", "focus"]) node.addEventListener(event, tell);
-  for (const event of ["pointerleave", "blur"]) node.addEventListener(event, hush);
+  for (const event of ["pointerenter", "focus"]) node.addEventListener(event, () => tell(hint, lines, place, size));
+  for (const event of ["pointerleave", "blur"]) node.addEventListener(event, () => hint.replaceChildren());
   return node;
+}
+
+// Beside the point, within the drawing.
+function tell(hint, lines, place, size) {
+  hint.replaceChildren(...lines.map((line) => draw("tspan", {}, line)));
+  const spans = [...hint.children];
+  const width = Math.max(...spans.map((span) => span.getComputedTextLength()));
+  const x = place.x > size.width / 2 ? place.x - 10 - width : place.x + 10;
+  const left = Math.max(4, Math.min(x, size.width - 4 - width));
+  spans.forEach((span, i) => filled(span, "", { x: left, y: Math.max(14, place.y - 25) + 15 * i }));
 }
 
 // One stop of the tab key; arrows go from point to point.

@@ -2,7 +2,7 @@
 
 const at = (id) => document.getElementById(id);
 const NAMES = ["group", "by", "relative", "pruner", "architecture", "search", "sort", "columns", "all"];
-const AT_ONCE = 200; // rows; a browser takes a second for a thousand
+const AT_ONCE = 100; // rows; a browser takes a second for a thousand
 const byColumns = [...known.columns.keys()].filter((column) => about(column).headline && about(column).higher !== null);
 const memory = { key: "", columns: "", rows: [], words: new Map(), elements: new Map(), heads: [] };
 let state = read();

@@ -32,7 +32,8 @@ def board_html(table: pd.DataFrame, by: str = "accuracy") -> bytes:
         BenchError: E-BAD-VALUE if there is no such column or it has no better end.
     """
     style, script = _text("board.css"), "".join(map(_text, SCRIPTS))
-    data = json.dumps(content(table, by), ensure_ascii=False, separators=(",", ":"))
+    known = content(table, by)
+    data = json.dumps(known, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     parts = {
         "policy": _policy(style, script),
         "style": style,
