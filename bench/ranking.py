@@ -69,14 +69,15 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
     Returns:
         One row for each group, architecture, recipe, pruner, moment, scope, structure and
         declared sparsity, with `flags` (of any of its runs), `trust` (the least of them), `seeds`
-        (count), `sparsity` (mean of the measured), and for each column `NAME` (mean ratio; NaN if one of the seeds has none)
-        and `NAME_std` (sample deviation, NaN for one seed). Runs without a dense run of their
-        seed are left out, and so are runs that declare no seed.
+        (count), `sparsity` (mean of the measured), and for each column `NAME` (mean ratio; NaN if
+        one of the seeds has none) and `NAME_std` (sample deviation, NaN for one seed). Runs
+        without a dense run of their seed are left out, and so are runs that declare no seed.
     """
     names = columns or list(HEADLINE)
     family = [*GROUP, "architecture", "recipe"]
     seeded = table.dropna(subset=["seed"])
-    seeded = seeded.assign(trusted=seeded["trust"].map(TRUST.index))
+    known = {word: place for place, word in enumerate(TRUST)}
+    seeded = seeded.assign(trusted=seeded["trust"].map(known).fillna(0).astype(int))
     dense = seeded[seeded["pruner"] == "dense"]
     dense = dense.sort_values(["trusted", "started"], ascending=[False, True])
     dense = dense.drop_duplicates([*family, "seed"])  # that of most trust, then the earliest

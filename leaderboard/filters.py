@@ -3,9 +3,9 @@
 import pandas as pd
 import streamlit as st
 
+from bench.legend import groups
 from leaderboard.source import Source
 from leaderboard.view import View
-from leaderboard.views.board import groups
 
 # column -> name; offered where the group has more than one value of it
 WORDS = {

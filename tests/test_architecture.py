@@ -121,6 +121,7 @@ def test_every_error_code_that_is_raised_is_explained_and_every_explained_one_is
         ("bench.cli", "pandas"),
         ("bench.ranking", "torch"),
         ("bench.store", "torch"),
+        ("bench.html_board", "torch"),
         ("leaderboard.tables", "torch"),
         ("leaderboard.charts", "torch"),
     ],

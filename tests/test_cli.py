@@ -98,6 +98,17 @@ def test_a_run_is_stored_shown_compared_and_exported(store, tmp_path):
             assert out.stat().st_size > 100
 
 
+def test_the_board_is_exported_as_a_page_of_every_run(store, tmp_path):
+    out = tmp_path / "pages" / "board.html"
+    result = CliRunner().invoke(app, ["export", "--html", str(out), "--store", store])
+    assert result.exit_code == 0, result.output
+    assert result.output == ""
+    page = out.read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert all(run_id in page for run_id in run_ids(store))
+    assert store not in page
+
+
 def test_the_same_command_twice_writes_the_same_bytes_but_for_times(dense, tmp_path):
     records = []
     for name in ("one", "two"):
@@ -144,6 +155,11 @@ def test_a_refused_file_ends_in_one_line_with_a_code_and_stores_nothing(tmp_path
         (["runs", "--store", "sqlite:///nothing.db"], "E-NO-STORE"),
         (["show", "abc", "--store", "{store}"], "E-NO-SUCH-RUN"),
         (["export", "--format", "xls", "--store", "{store}"], "E-BAD-VALUE"),
+        (["export", "abc", "--html", "b.html", "--store", "{store}"], "E-BAD-VALUE"),
+        (["export", "--html", "b.html", "--format", "json", "--store", "{store}"], "E-BAD-VALUE"),
+        (["export", "--html", "b.html", "--out", "o", "--store", "{store}"], "E-BAD-VALUE"),
+        (["export", "--html", "b.html", "--relative", "--store", "{store}"], "E-BAD-VALUE"),
+        (["export", "--html", "b.html", "--by", "beauty", "--store", "{store}"], "E-BAD-VALUE"),
         (["runs", "--by", "beauty", "--store", "{store}"], "E-BAD-VALUE"),
         (["data", "fetch", "imagenet"], "E-BAD-VALUE"),
     ],

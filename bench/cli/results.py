@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from bench.cli.printing import print_flags, print_frame, print_run
 from bench.errors import BenchError
 from bench.files import write_atomically
 from bench.records import file_bytes, from_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer()
 RunId = Annotated[str, typer.Argument(help="Run id, or the first digits of it.")]
@@ -78,42 +82,81 @@ def compare(
     epilog="Examples:\n\n"
     "bench export 3f2a > run.json\n\n"
     "bench export --format latex --out table.tex\n\n"
-    "bench export --relative --format csv --out relative.csv"
+    "bench export --relative --format csv --out relative.csv\n\n"
+    "bench export --html board.html --by fgsm_linf"
 )
 def export(
     run: Annotated[str | None, typer.Argument(help="One run. Default: the ranking.")] = None,
     format: Annotated[
-        str, typer.Option("--format", help="csv, json, parquet, markdown or latex.")
-    ] = "json",
+        str | None,
+        typer.Option("--format", help="json (the default), csv, parquet, markdown or latex."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Default: standard output.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="The board as one page that any browser opens, to this file."),
+    ] = None,
     relative: Annotated[
         bool, typer.Option("--relative", help="Ratios to same-seed dense, mean ± std over seeds.")
     ] = False,
     by: By = "accuracy",
     store: options.Store = options.STORE,
 ) -> None:
-    """Write one run, or the ranking of all, as a file that other programs read."""
-    from bench import ranking, tables
-    from bench.store import load_entry, load_run, open_store, run_frame, score_frame
-
+    """Write one run, or the ranking of all, as a file that other programs read, or as a page."""
     if run is not None and relative:
         raise BenchError("E-BAD-VALUE", "--relative: got a single run, expected none")
-    with open_store(store, readonly=True) as opened:
-        if run is not None and format == "json":
-            content = file_bytes(load_run(opened, run))
-        else:
-            if run is not None:
-                full = load_entry(opened, run).record["run_id"]
-                frame = score_frame(opened)
-                content = tables.write(frame[frame["run_id"] == full], format)
-            else:
-                table = ranking.summary(run_frame(opened))
-                table = ranking.relative(table) if relative else table.reset_index()
-                content = tables.write(ranking.rank(table, by), format)
-    if out:
-        write_atomically(out, content)
+    if html is not None:
+        _alone("--html", {"RUN": run, "--format": format, "--out": out, "--relative": relative})
+        content = _page(store, by)
+    elif run is not None:
+        content = _one_run(store, run, "json" if format is None else format)
+    else:
+        content = _ranking(store, by, "json" if format is None else format, relative=relative)
+    if target := html or out:
+        write_atomically(target, content)
     else:
         sys.stdout.buffer.write(content)
+
+
+def _alone(option: str, others: Mapping[str, object]) -> None:
+    given = [name for name, value in others.items() if value not in (None, False)]
+    if given:
+        raise BenchError(
+            "E-BAD-VALUE", f"{option}: got {' and '.join(given)} beside it, expected it alone"
+        )
+
+
+def _page(store: str, by: str) -> bytes:
+    from bench.html_board import board_html
+
+    return board_html(_summary(store), by)
+
+
+def _one_run(store: str, run: str, format: str) -> bytes:
+    from bench import tables
+    from bench.store import load_entry, load_run, open_store, score_frame
+
+    with open_store(store, readonly=True) as opened:
+        if format == "json":
+            return file_bytes(load_run(opened, run))
+        full, frame = load_entry(opened, run).record["run_id"], score_frame(opened)
+    return tables.write(frame[frame["run_id"] == full], format)
+
+
+def _ranking(store: str, by: str, format: str, *, relative: bool) -> bytes:
+    from bench import ranking, tables
+
+    table = _summary(store)
+    table = ranking.relative(table) if relative else table.reset_index()
+    return tables.write(ranking.rank(table, by), format)
+
+
+def _summary(store: str) -> "pd.DataFrame":
+    from bench.ranking import summary
+    from bench.store import open_store, run_frame
+
+    with open_store(store, readonly=True) as opened:
+        return summary(run_frame(opened))
 
 
 @app.command(epilog="Example:\n\nbench leaderboard --store sqlite:///demo/bench.db")

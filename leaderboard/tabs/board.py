@@ -10,9 +10,10 @@ import streamlit as st
 from bench import tables
 from bench.flags import FLAGS
 from bench.headline import HEADLINE, higher_is_better
+from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
 from leaderboard.view import View
-from leaderboard.views.board import board, explained, head
+from leaderboard.views.board import board
 
 RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
 SHOWN = (
@@ -21,11 +22,6 @@ SHOWN = (
 )
 AT_ONCE = 250  # rows of a page
 ROW, TALLEST = 35, 900  # pixels
-CONVENTIONS = (
-    "Anomalies are the positive class; FPR95 is the share of outliers that pass at the threshold "
-    "that passes 95 % of the in-distribution images. Sets named …-c* are generated, not the "
-    "official ones."
-)
 
 
 def show(view: View) -> None:

@@ -8,8 +8,8 @@ import altair as alt
 import pandas as pd
 
 from bench.headline import HEADLINE
+from bench.legend import head
 from bench.ranking import rank
-from leaderboard.views.board import head
 
 OF_SCORES = ("task", "set", "attack", "epsilon", "corruption", "severity", "detector", "batch_size")
 

@@ -1,0 +1,59 @@
+"""What a reader needs beside the numbers: names of the groups, meanings of the columns."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from bench.headline import HEADLINE, higher_is_better, is_logarithm
+from bench.protocol import METRICS
+from bench.ranking import GROUP
+from bench.records import Reason
+
+ARROW = {True: " ↑", False: " ↓", None: ""}  # to the end that is better
+REASONS: Mapping[Reason, str] = {
+    "not_run": "not asked for, or its images are not on the machine that scored",
+    "not_applicable": "cannot exist for this network or these images",
+    "failed": "the measurement ended without a finite number",
+    "declined": "refused by whoever scored it",
+}
+CONVENTIONS = (
+    "Runs are ranked only within one suite, limit, protocol and set of images. Anomalies are "
+    "the positive class; fpr95 is the share of outliers that pass at the threshold that passes "
+    "95 % of the in-distribution images. Sets named …-c* are generated, not the official ones."
+)
+
+
+def groups(table: pd.DataFrame, first: "pd.Index[str] | None" = None) -> dict[str, pd.DataFrame]:
+    """The rows of `bench.ranking.summary` by comparable group, each under a readable name.
+
+    Args:
+        table: The summary.
+        first: Ids of runs; groups with most of them come first, then the largest. None: groups
+            come by their suite, limit and protocol.
+    """
+    parts = [rows for _, rows in table.groupby(GROUP, dropna=False, sort=True)]
+    if first is not None:
+        parts.sort(key=lambda rows: (-int(rows.index.isin(first).sum()), -len(rows)))
+    named: dict[str, pd.DataFrame] = {}
+    for rows in parts:
+        row = rows.iloc[0]
+        images = "" if pd.isna(row["limit"]) else f" · first {row['limit']:g}"
+        name = f"{row['suite']} · {row['preset']} {row['version']}{images}"
+        if name in named:  # other constants or other images under the same names
+            name += f" · {row['protocol'][:6]} · {len(named) + 1}"
+        named[name] = rows
+    return named
+
+
+def head(column: str) -> str:
+    """Title of a headline column with an arrow to its better end."""
+    return f"{HEADLINE[column].title}{ARROW[higher_is_better(column)]}"
+
+
+def explained(column: str, *, to_dense: bool) -> str:
+    """Help text of a headline column, with the end that is better."""
+    better = {True: "Higher is better.", False: "Lower is better.", None: ""}
+    metric = METRICS[HEADLINE[column].metric]
+    meaning = f"{metric.meaning}; {HEADLINE[column].meaning}".rstrip("; ")
+    shown = f"{'Difference' if is_logarithm(column) else 'Ratio'} to dense." if to_dense else ""
+    return f"{meaning}. {better[higher_is_better(column)]} {shown}".rstrip()
