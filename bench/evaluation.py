@@ -23,7 +23,7 @@ from bench.inference import Case, Exhibit, Watcher, exhibit, look_at
 from bench.models import Normalised
 from bench.protocol import METRICS, PROTOCOL, Protocol
 from bench.records import Run, Score
-from bench.store import Outcome
+from bench.store import TRUTH, Outcome, true_outcome
 from bench.submissions import LoadedSubmission, from_module
 from bench.tasks import TASKS
 
@@ -59,7 +59,7 @@ def evaluate(
         progress: Called with (what, done, total) as work goes on.
 
     Returns:
-        The run, and the outcomes of every image set.
+        The run, and the outcomes of every image set with the labels of the test set.
 
     Raises:
         BenchError: If a task or the device is unknown, the suite's test set is missing, or the
@@ -104,6 +104,8 @@ def evaluate(
         scores=scores,
     )
     outcomes = {key: kept for found in findings.values() for key, kept in found.outcomes.items()}
+    if outcomes:
+        outcomes[TRUTH] = true_outcome(suite.test.labels)
     return Evaluation(replace(run, flags=run.flags + flags_of(run)), outcomes)
 
 
