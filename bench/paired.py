@@ -120,12 +120,16 @@ def auroc_pairs(runs: Sequence[Placements]) -> Pairs:
         DeLong, DeLong and Clarke-Pearson, Comparing the areas under two or more correlated
         receiver operating characteristic curves, 1988.
     """
-    inside = np.stack([run.inside for run in runs])
-    covariance = _covariance(inside)
+    return _normal(np.array([run.inside.mean() for run in runs]), area_covariance(runs))
+
+
+def area_covariance(runs: Sequence[Placements]) -> Array:
+    """(R, R) covariance of the mean areas, over the draw of the images; as for `auroc_pairs`."""
+    covariance = _covariance(np.stack([run.inside for run in runs]))
     sets = [np.stack(same) for same in zip(*(run.outside for run in runs), strict=True)]
     for one in sets:
-        covariance = covariance + _covariance(one) / len(sets) ** 2
-    return _normal(inside.mean(1), covariance)
+        covariance += _covariance(one) / len(sets) ** 2
+    return covariance
 
 
 def unpaired_pairs(values: Array, errors: Array) -> Pairs:

@@ -120,6 +120,8 @@ def test_every_error_code_that_is_raised_is_explained_and_every_explained_one_is
         ("bench.cli", "sqlalchemy"),
         ("bench.cli", "pandas"),
         ("bench.ranking", "torch"),
+        ("bench.comparison", "torch"),
+        ("bench.paired", "pandas"),
         ("bench.store", "torch"),
         ("leaderboard.tables", "torch"),
         ("leaderboard.charts", "torch"),
