@@ -4,7 +4,7 @@ Nothing is printed or stored here; every arrow goes down into the tasks.
 """
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,11 +19,11 @@ from bench.detectors import BY_EVIDENCE, DETECTORS, Known, check_installed, draw
 from bench.environment import choose_device, environment
 from bench.errors import BenchError
 from bench.flags import flags_of
-from bench.inference import Case, Exhibit, Watcher, exhibit, look_at
+from bench.inference import Case, Exhibit, Findings, Watcher, exhibit, look_at
 from bench.models import Normalised
 from bench.protocol import METRICS, PROTOCOL, Protocol
 from bench.records import Run, Score
-from bench.store import Outcome
+from bench.store import TRUTH, Outcome, true_outcome
 from bench.submissions import LoadedSubmission, from_module
 from bench.tasks import TASKS
 
@@ -59,7 +59,7 @@ def evaluate(
         progress: Called with (what, done, total) as work goes on.
 
     Returns:
-        The run, and the outcomes of every image set.
+        The run, and the outcomes of every image set with the labels of the test set.
 
     Raises:
         BenchError: If a task or the device is unknown, the suite's test set is missing, or the
@@ -103,8 +103,14 @@ def evaluate(
         flags=submission.flags + (("partial",) if only else ()),
         scores=scores,
     )
-    outcomes = {key: kept for found in findings.values() for key, kept in found.outcomes.items()}
-    return Evaluation(replace(run, flags=run.flags + flags_of(run)), outcomes)
+    kept = _kept(findings.values(), suite.test.labels)
+    return Evaluation(replace(run, flags=run.flags + flags_of(run)), kept)
+
+
+def _kept(findings: Iterable[Findings], labels: np.ndarray) -> dict[str, Outcome]:
+    """The outcomes of all tasks, and the labels that make accuracies of them."""
+    outcomes = {key: kept for found in findings for key, kept in found.outcomes.items()}
+    return outcomes | {TRUTH: true_outcome(labels)} if outcomes else outcomes
 
 
 def _chosen(protocol: Protocol, only: Collection[str]) -> list[str]:

@@ -8,9 +8,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from bench.protocol import COMMON_CORRUPTIONS, METRICS
 from bench.records import Score
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,13 @@ class Column:
         return (score.task, score.metric) == (self.task, self.metric) and all(
             getattr(score, name) in allowed for name, allowed in self.conditions.items()
         )
+
+    def rows(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """The scores of a frame that are its own."""
+        own = (frame["task"] == self.task) & (frame["metric"] == self.metric)
+        for name, allowed in self.conditions.items():
+            own &= frame[name].isin(allowed)
+        return frame[own]
 
 
 def _attacked(epsilon: float, *attacks: str) -> dict[str, tuple[object, ...]]:

@@ -138,16 +138,9 @@ def compare(first: Run, second: Run) -> pd.DataFrame:
         missing).
 
     Raises:
-        BenchError: E-NOT-COMPARABLE if suite, limit, protocol or images differ.
+        BenchError: As `check_comparable`.
     """
-    for what in ("suite", "limit", "protocol", "data"):
-        one, other = getattr(first, what), getattr(second, what)
-        if one != other:
-            raise BenchError(
-                "E-NOT-COMPARABLE",
-                f"{first.run_id} and {second.run_id}: {what} differs ({one} and {other}); only "
-                "runs of the same suite, limit, protocol and images can be compared",
-            )
+    check_comparable(first, second)
     keys = ["task", "set", *CONDITIONS, "metric"]
     frames = [
         pd.DataFrame(
@@ -164,6 +157,22 @@ def compare(first: Run, second: Run) -> pd.DataFrame:
         for metric, difference in zip(both["metric"], both["difference"], strict=True)
     ]
     return both
+
+
+def check_comparable(first: Run, second: Run) -> None:
+    """Two runs are of one group.
+
+    Raises:
+        BenchError: E-NOT-COMPARABLE if suite, limit, protocol or images differ.
+    """
+    for what in ("suite", "limit", "protocol", "data"):
+        one, other = getattr(first, what), getattr(second, what)
+        if one != other:
+            raise BenchError(
+                "E-NOT-COMPARABLE",
+                f"{first.run_id} and {second.run_id}: {what} differs ({one} and {other}); only "
+                "runs of the same suite, limit, protocol and images can be compared",
+            )
 
 
 def _better(metric: str, difference: float) -> str:

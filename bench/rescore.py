@@ -10,7 +10,7 @@ from bench import metrics
 from bench.detection import DETECTION
 from bench.inference import group_means
 from bench.records import Finding, Run, Score
-from bench.store import Outcome, outcome_key
+from bench.store import TRUTH, Outcome, outcome_key
 
 CLOSE = 1e-12
 
@@ -22,19 +22,22 @@ def rescored(
 
     Args:
         run: The run.
-        outcomes: Its stored answers by set.
-        labels: (N,) integers, of the test set, for the accuracies; None leaves them out.
+        outcomes: Its stored answers by set, and its labels if it keeps them.
+        labels: (N,) integers, of the test set, for the accuracies; None takes those that are
+            stored, or leaves the accuracies out if none are.
 
     Returns:
         One finding a score by MSP, accuracy or audited share that differs by more than 1e-12, or
-        whose number of images does. The area under the ROC curve is taken both ways round, as the
-        sum is 1.
+        whose number of images does, and one if the stored labels are none of this test set. The
+        area under the ROC curve is taken both ways round, as the sum is 1.
     """
     clean = next((s.set for s in run.scores if s.task == "clean"), "")
     if clean not in outcomes:
         return []
     inside = outcomes[clean]
-    found: list[Finding] = []
+    found = list(_mislabelled(outcomes, inside, labels))
+    if labels is None and TRUTH in outcomes and not found:
+        labels = outcomes[TRUTH].predicted
     for score in run.scores:
         answers = outcomes.get(outcome_key(score))
         if score.task == "audit" and score.attack is None and score.value is not None:
@@ -46,6 +49,22 @@ def rescored(
         elif score.detector == "msp" and score.metric in DETECTION:
             found += _detection(score, inside, answers)
     return found
+
+
+def _mislabelled(
+    outcomes: Mapping[str, Outcome], clean: Outcome, labels: np.ndarray | None
+) -> Iterator[Finding]:
+    """What is wrong with the stored labels, if there are any."""
+    if TRUTH not in outcomes:
+        return
+    truth = outcomes[TRUTH]
+    if len(truth.predicted) != len(clean.predicted):
+        what = f"{len(truth.predicted)} labels, {len(clean.predicted)} answers"
+        yield Finding(TRUTH, what)
+    elif not (truth.msp == 1).all():
+        yield Finding(TRUTH, "got a label that is not certain, expected the probability 1")
+    elif labels is not None and not np.array_equal(truth.predicted, labels):
+        yield Finding(TRUTH, "the stored labels are not those of the test set")
 
 
 def _accuracy(score: Score, answers: Outcome, labels: np.ndarray) -> Iterator[Finding]:

@@ -193,11 +193,11 @@ def _fence(inputs: Path, limits: Limits, seccomp: int) -> list[str]:
         *("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"),
         "--as-pid-1",  # else an init without limits runs beside the code, in reach of it
         *("--uid", "65534", "--gid", "65534", "--cap-drop", "ALL", "--hostname", "sandbox"),
+        *("--size", str(limits.scratch), "--tmpfs", "/tmp"),  # before what may lie below it
         *(word for seen, path in binds.items() for word in ("--ro-bind", seen, path)),
         *(word for link in links for word in ("--symlink", str(link.readlink()), str(link))),
         *(word for place in map(str, hidden) for word in _covered(place)),
-        *("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"),
-        *("--size", str(limits.scratch), "--tmpfs", "/tmp", "--remount-ro", "/"),
+        *("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--remount-ro", "/"),
         *("--chdir", "/tmp", "--seccomp", str(seccomp), "--"),
     ]
 

@@ -120,10 +120,12 @@ def test_every_error_code_that_is_raised_is_explained_and_every_explained_one_is
         ("bench.cli", "sqlalchemy"),
         ("bench.cli", "pandas"),
         ("bench.ranking", "torch"),
+        ("bench.comparison", "torch"),
+        ("bench.paired", "pandas"),
         ("bench.store", "torch"),
         ("bench.html_board", "torch"),
-        ("leaderboard.tables", "torch"),
-        ("leaderboard.charts", "torch"),
+        ("leaderboard.source", "torch"),
+        ("leaderboard.tabs.compare", "torch"),
     ],
 )
 def test_importing_a_light_module_leaves_heavy_packages_out(module, absent):

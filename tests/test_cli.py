@@ -85,7 +85,8 @@ def test_a_run_is_stored_shown_compared_and_exported(store, tmp_path):
     listing = invoke(app, ["runs", "--store", store])
     assert all(run_id in listing.output for run_id in ids)
     assert "fog 5" in invoke(app, ["show", ids[0][:6], "--store", store]).output
-    assert "difference" in invoke(app, ["compare", *ids, "--store", store]).output
+    assert "McNemar" in invoke(app, ["compare", *ids, "--store", store]).output
+    assert "fog" in invoke(app, ["compare", *ids, "--all", "--store", store]).output
     record = json.loads(invoke(app, ["export", ids[0], "--store", store]).output)
     assert record["run_id"] == ids[0]
     assert record["limit"] == 30

@@ -5,13 +5,14 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError
 from bench.records import canonical_json, to_json
-from bench.store import open_store, save_run
+from bench.store import TRUTH, open_store, save_run, true_outcome
 from tests.factories import some_run
 from tests.store.ledgers import fill_old, old_id
 
@@ -95,6 +96,29 @@ def test_answers_that_do_not_give_the_scores_are_refused(path, scored):
     error = refused("verify", "--store", f"sqlite:///{path}")
     assert error.code == "E-IMPOSSIBLE-VALUE"
     assert "fog/5 msp 1 auroc" in error.message
+
+
+def test_accuracies_that_the_stored_labels_do_not_give_are_refused(path, scored):
+    labels = scored.outcomes[TRUTH].predicted
+    outcomes = {**scored.outcomes, TRUTH: true_outcome((labels + 1) % 10)}
+    with open_store(f"sqlite:///{path}") as opened:
+        save_run(opened, scored.run, outcomes)
+    error = refused("verify", "--store", f"sqlite:///{path}")
+    assert error.code == "E-IMPOSSIBLE-VALUE"
+    assert "digits accuracy" in error.message
+
+
+def test_two_runs_with_other_labels_of_the_same_images_are_refused(store):
+    labels = np.arange(60) % 10
+    with open_store(store) as opened:
+        one, other = (
+            replace(some_run(scores=[], seed=seed), flags=("partial",)) for seed in (1, 2)
+        )
+        save_run(opened, one, {TRUTH: true_outcome(labels)})
+        save_run(opened, other, {TRUTH: true_outcome(labels[::-1])})
+    done = bench("verify", "--store", store)
+    assert f"run 3 ({other.run_id[:8]}) truth" in done.output
+    assert "other labels of the same images than those of run 2" in done.output
 
 
 def test_a_sample_of_an_honest_run_matches_and_its_seed_repeats_it(store, scored, dense):

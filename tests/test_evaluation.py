@@ -15,6 +15,7 @@ from bench.errors import BenchError
 from bench.evaluation import Evaluation, evaluate
 from bench.protocol import METRICS, PROTOCOL, PROTOCOLS
 from bench.records import Run, Score, canonical_json, to_json
+from bench.store import TRUTH
 from bench.submissions import LoadedSubmission, load_submission
 
 TIMED = {"latency_ratio"}
@@ -152,7 +153,8 @@ def test_outcomes_give_the_accuracy_again_without_the_model(evaluation, test_ima
     }.items():
         again = float((outcomes[key].predicted == labels).mean())
         assert value(run, **conditions, metric="accuracy") == pytest.approx(again)
-    assert len(outcomes) == 1 + 5 + 90 + 1 + 1
+    assert np.array_equal(outcomes[TRUTH].predicted, labels)
+    assert len(outcomes) == 1 + 5 + 90 + 1 + 1 + 1
 
 
 def untimed(run: Run) -> dict[str, object]:

@@ -13,7 +13,7 @@ from bench.ranking import DUPLICATE, relative, summary
 from bench.records import Run, Score, from_json, to_json
 from bench.store import load_run, open_store, run_frame, save_run
 from ci.shipped import ROOT
-from leaderboard.tables import ranking_table
+from leaderboard.views.board import board
 from tests.factories import on_other_data, some_run, some_scores
 
 HONEST = {
@@ -219,5 +219,5 @@ def test_the_commands_say_what_the_flags_of_their_runs_mean(tmp_path):
 def test_the_table_of_the_page_keeps_flags_also_beside_ratios(tmp_path):
     table = table_of(tmp_path, replace(some_run(), flags=("saturated", "not-known")))
     for to_dense in (False, True):
-        shown = ranking_table(table, "accuracy", to_dense=to_dense)
+        shown = board(table, "accuracy", [], to_dense=to_dense)
         assert shown["flags"].tolist() == ["saturated not-known"]

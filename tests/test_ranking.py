@@ -13,7 +13,7 @@ from bench.headline import HEADLINE, headline, higher_is_better
 from bench.protocol import CORRUPTIONS, METRICS, PROTOCOLS
 from bench.ranking import GROUP, RUN_COLUMNS, rank, summary
 from bench.records import Run, Score
-from bench.store import open_store, run_frame, save_run
+from bench.store import open_store, run_frame, save_run, score_frame
 from tests.factories import on_other_data, some_run
 
 ONE_BY_ONE = {"detector": "msp", "batch_size": 1}
@@ -259,3 +259,12 @@ def test_a_column_that_cannot_rank_is_refused_with_those_that_can(many, by):
     with pytest.raises(BenchError, match=r"E-BAD-VALUE.*'accuracy'.*'size_bytes'") as error:
         rank(summary(many), by)
     assert f"got {by!r}" in error.value.message
+
+
+@pytest.mark.parametrize("column", HEADLINE)
+def test_a_column_reads_the_same_scores_from_a_frame_as_one_by_one(column, tmp_path):
+    with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
+        assert save_run(store, some_run())
+        frame = score_frame(store)
+    chosen = [score.set for score in some_run().scores if HEADLINE[column].reads(score)]
+    assert HEADLINE[column].rows(frame)["set"].tolist() == chosen

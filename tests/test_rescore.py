@@ -6,12 +6,18 @@ import pytest
 from bench.data import load_suite
 from bench.records import Score
 from bench.rescore import rescored
-from bench.store import Outcome, outcome_key
+from bench.store import TRUTH, Outcome, outcome_key, true_outcome
 
 
 @pytest.fixture(scope="module")
 def labels():
     return load_suite("digits", limit=60).test.labels
+
+
+@pytest.fixture(scope="module")
+def unlabelled(scored):
+    """The stored answers of a run from before labels were kept."""
+    return {key: outcome for key, outcome in scored.outcomes.items() if key != TRUTH}
 
 
 def with_values(run, change):
@@ -31,13 +37,14 @@ def test_the_stored_answers_give_the_stored_scores(scored, labels):
     assert rescored(scored.run, scored.outcomes, labels) == []
 
 
-def test_every_accuracy_and_every_score_by_msp_follows_from_the_answers(scored, labels):
+def test_every_accuracy_and_every_score_by_msp_follows_from_the_answers(scored, unlabelled, labels):
     moved = with_values(scored.run, lambda value: value + 1e-9)
-    found = {finding.where for finding in rescored(moved, scored.outcomes, labels)}
+    found = {finding.where for finding in rescored(moved, unlabelled, labels)}
     expected = [score for score in scored.run.scores if follows(score)]
     assert len(expected) > 250
     assert len(found) == len(expected)
-    alone = {finding.where for finding in rescored(moved, scored.outcomes)}
+    assert found == {finding.where for finding in rescored(moved, scored.outcomes)}
+    alone = {finding.where for finding in rescored(moved, unlabelled)}
     assert len(alone) == sum(score.detector == "msp" for score in expected)
 
 
@@ -77,7 +84,37 @@ def test_a_run_without_stored_answers_has_nothing_to_follow_from(scored, labels)
 
 
 def test_every_stored_answer_has_scores_that_follow_from_it(scored):
-    assert set(scored.outcomes) <= {outcome_key(score) for score in scored.run.scores}
+    assert set(scored.outcomes) - {TRUTH} <= {outcome_key(score) for score in scored.run.scores}
+
+
+def test_the_labels_are_kept_as_the_answers_of_one_that_knows(scored, labels):
+    truth = scored.outcomes[TRUTH]
+    assert np.array_equal(truth.predicted, labels)
+    assert truth.msp.dtype == np.float32
+    assert (truth.msp == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda labels: true_outcome(labels[:50]), "50 labels, 60 answers"),
+        (lambda labels: Outcome(labels, np.full(60, 0.5, np.float32)), "not certain"),
+        (lambda labels: true_outcome(labels[::-1]), "not those of the test set"),
+    ],
+)
+def test_stored_labels_that_are_none_of_this_test_set_are_found(scored, labels, change, what):
+    forged = {**scored.outcomes, TRUTH: change(labels)}
+    (finding,) = rescored(scored.run, forged, labels)
+    assert finding.where == TRUTH
+    assert what in finding.what
+
+
+def test_labels_that_were_changed_show_in_every_accuracy_without_the_data(scored, labels):
+    forged = {**scored.outcomes, TRUTH: true_outcome((labels + 1) % 10)}
+    found = {finding.where for finding in rescored(scored.run, forged)}
+    accuracies = [s for s in scored.run.scores if follows(s) and s.metric == "accuracy"]
+    assert {"digits accuracy", "fog/3 accuracy", "audit accuracy"} <= found
+    assert len(found) >= len(accuracies) - 5  # of a strong attack both may be 0
 
 
 def test_accuracies_of_a_task_without_stored_answers_are_left_alone(scored, labels):

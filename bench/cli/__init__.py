@@ -3,6 +3,7 @@
 import typer
 
 from bench.cli import (
+    comparing,
     data,
     demo,
     detecting,
@@ -24,7 +25,17 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (demo, scoring, doctoring, inspecting, detecting, making, results, verifying):
+for room in (
+    demo,
+    scoring,
+    doctoring,
+    inspecting,
+    detecting,
+    making,
+    results,
+    comparing,
+    verifying,
+):
     app.add_typer(room.app)
 app.add_typer(data.app, name="data")
 

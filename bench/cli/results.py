@@ -61,23 +61,6 @@ def show(run: RunId, store: options.Store = options.STORE) -> None:
     print_run(from_json(entry.record), every=True)
 
 
-@app.command(epilog="Example:\n\nbench compare 3f2a 91cc")
-def compare(
-    first: RunId,
-    second: Annotated[str, typer.Argument(help="The run to compare it with.")],
-    store: options.Store = options.STORE,
-) -> None:
-    """Show the differences of two runs of the same suite, protocol, images and limit."""
-    from bench import ranking
-    from bench.store import load_run, open_store
-
-    with open_store(store, readonly=True) as opened:
-        one, other = load_run(opened, first), load_run(opened, second)
-    table = ranking.compare(one, other).dropna(subset=["difference"])
-    title = f"first {one.submission.slug}, second {other.submission.slug}"
-    print_frame(table.dropna(axis="columns", how="all"), title)
-
-
 @app.command(
     epilog="Examples:\n\n"
     "bench export 3f2a > run.json\n\n"

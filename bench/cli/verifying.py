@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 NAMED = 8  # findings that the error names; all are printed
 LARGEST = 2**26  # bytes of a run record
+Labelled = dict[str, tuple[int, bytes]]  # test set's fingerprint -> first run, its stored labels
 
 
 @app.command(
@@ -90,8 +91,9 @@ def _checked_store(
         chosen = every if entry is None else [entry.record["run_id"]]
         findings: list[Finding] = []
         unknown: set[str] = set()
+        labelled: Labelled = {}
         for done, run_id in enumerate(chosen, start=1):
-            findings += _doubts(store, run_id, unknown)
+            findings += _doubts(store, run_id, unknown, labelled)
             progress("numbers", done, len(chosen))
         _refuse("E-IMPOSSIBLE-VALUE", url, findings)
         print(f"{chain.runs} rows, {len(every)} of them stand: unbroken, no impossible value.")
@@ -101,7 +103,7 @@ def _checked_store(
         return (from_json(entry.record), load_outcomes(store, chosen[0])) if entry else (None, {})
 
 
-def _doubts(store: "Store", run_id: str, unknown: set[str]) -> list[Finding]:
+def _doubts(store: "Store", run_id: str, unknown: set[str], labelled: Labelled) -> list[Finding]:
     from bench.store import load_entry, load_outcomes
 
     entry = load_entry(store, run_id)
@@ -110,9 +112,25 @@ def _doubts(store: "Store", run_id: str, unknown: set[str]) -> list[Finding]:
         run = from_json(entry.record)
         if protocol_of(run) is None:
             unknown.add(run.protocol.sha256[:12])
-        findings = _rescored(run, load_outcomes(store, run_id))
+        outcomes = load_outcomes(store, run_id)
+        findings = _rescored(run, outcomes) + _relabelled(run, entry.position, outcomes, labelled)
     place = f"run {entry.position} ({run_id[:8]})"
     return [replace(finding, where=f"{place} {finding.where}") for finding in findings]
+
+
+def _relabelled(
+    run: Run, position: int, outcomes: Mapping[str, "Outcome"], labelled: Labelled
+) -> list[Finding]:
+    """Whether an earlier run of the same test images has other labels."""
+    from bench.store import TRUTH
+
+    if TRUTH not in outcomes:
+        return []
+    labels = outcomes[TRUTH].predicted.tobytes()
+    first, earlier = labelled.setdefault(run.data.get(run.suite, ""), (position, labels))
+    if labels == earlier:
+        return []
+    return [Finding(TRUTH, f"other labels of the same images than those of run {first}")]
 
 
 def _rescored(run: Run, outcomes: Mapping[str, "Outcome"], labels: Any = None) -> list[Finding]:

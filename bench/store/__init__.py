@@ -6,7 +6,7 @@ Names load on first use, so that scoring code can name an `Outcome` without load
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bench.store.outcomes import Outcome, outcome_key
+from bench.store.outcomes import TRUTH, Outcome, outcome_key, true_outcome
 
 if TYPE_CHECKING:
     from bench.store.engine import Store, open_store
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bench.store.verification import Chain, verify_chain
 
 __all__ = [
+    "TRUTH",
     "Chain",
     "Entry",
     "Outcome",
@@ -39,6 +40,7 @@ __all__ = [
     "save_run",
     "score_frame",
     "standing_ids",
+    "true_outcome",
     "verify_chain",
 ]
 

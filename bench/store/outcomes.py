@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.records import Score
 
+TRUTH = "truth"  # key of the labels of the test set, as if a model were sure of each
 AS_THEY_ARE = ("clean", "outliers", "out-of-domain")  # tasks whose sets have one answer an image
 
 
@@ -21,6 +22,15 @@ class Outcome:
 
     predicted: np.ndarray
     msp: np.ndarray
+
+
+def true_outcome(labels: np.ndarray) -> Outcome:
+    """Labels of the test set as an outcome: predicted = label, of probability 1.
+
+    Args:
+        labels: (N,) integers in [0, 65 536).
+    """
+    return Outcome(predicted=labels, msp=np.ones(len(labels), np.float32))
 
 
 def outcome_key(score: Score) -> str:

@@ -4,7 +4,7 @@ Readers see the rows that stand: those that no later row supersedes.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,15 +157,26 @@ def head(store: Store) -> str:
         return str(connection.scalar(query) or GENESIS)
 
 
-def load_outcomes(store: Store, prefix: str) -> dict[str, Outcome]:
+def load_outcomes(
+    store: Store, prefix: str, wanted: Callable[[str], bool] | None = None
+) -> dict[str, Outcome]:
     """Per-image outcomes of the run whose id begins so, by set.
+
+    Args:
+        store: An open store.
+        prefix: Of the run's id.
+        wanted: Which keys to load; None for all.
 
     Raises:
         BenchError: E-NO-SUCH-RUN, or E-CHAIN-BROKEN if they cannot be read.
     """
     with store.reading() as connection:
         run = sa.select(RUN.c.position).where(STANDING, RUN.c.run_id == full_id(connection, prefix))
-        rows = connection.execute(sa.select(OUTCOME).where(OUTCOME.c.run == run.scalar_subquery()))
+        of_run = OUTCOME.c.run == run.scalar_subquery()
+        if wanted:
+            keys = filter(wanted, connection.scalars(sa.select(OUTCOME.c.key).where(of_run)))
+            of_run &= OUTCOME.c.key.in_(list(keys))
+        rows = connection.execute(sa.select(OUTCOME).where(of_run))
         try:
             return {row.key: decompress(row.content, row.n) for row in rows}
         except ValueError as error:

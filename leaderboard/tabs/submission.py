@@ -1,12 +1,24 @@
 """One run: its card, its numbers, its layers, where it comes from."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
-from bench.flags import meanings
+from bench.flags import FLAGS
 from bench.records import file_bytes, from_json
 from leaderboard.view import View
-from leaderboard.views.submission import card, command, every_score, fingerprints, layers, standing
+from leaderboard.views.submission import (
+    OF_EACH,
+    OF_SCORES,
+    card,
+    command,
+    every_score,
+    fingerprints,
+    layers,
+    standing,
+)
 
 
 def show(view: View) -> None:
@@ -18,14 +30,13 @@ def show(view: View) -> None:
         )
     )
     entry = view.source.entry(run_id)
-    record = entry.record
-    scores = pd.DataFrame(record["scores"])
     if entry.corrected:
         st.text(f"It stands in place of run {entry.corrected}: {entry.reason}")
-    for flag, meaning in meanings(str(view.rows.loc[run_id, "flags"]).split()).items():
-        st.text(f"⚑ {flag}: {meaning}.")
+    for flag in str(view.rows.loc[run_id, "flags"]).split():
+        if flag in FLAGS:
+            st.text(f"⚑ {flag}: {FLAGS[flag].meaning}.")
     left, right = st.columns(2)
-    left.dataframe(card(record), hide_index=True, width="stretch", alt="Card of the run")
+    left.dataframe(card(entry.record), hide_index=True, width="stretch", alt="Card of the run")
     right.dataframe(
         standing(view.group, run_id),
         hide_index=True,
@@ -37,24 +48,36 @@ def show(view: View) -> None:
         },
         alt="Headline numbers of the run and their ranks",
     )
+    _scores(pd.DataFrame(entry.record["scores"], columns=[*OF_SCORES, *OF_EACH]))
+    _origin(entry.record)
+
+
+def _scores(scores: pd.DataFrame) -> None:
+    """Sparsity of each layer, and everything else that was measured."""
     chart = layers(scores)
     if chart is not None:
         st.text("Sparsity of each layer")
         st.altair_chart(chart, width="stretch", alt="Sparsity of each layer as bars")
-    st.text("What makes it again, beside the folder of the submission:")
-    st.code(command(record), language="bash")
-    with st.expander("Fingerprints of the protocol and the images"):
-        st.dataframe(fingerprints(record), hide_index=True, width="stretch", alt="Fingerprints")
+    if scores.empty:
+        return
     with st.expander("Every score"):
         task = st.selectbox(
             "Task", list(dict.fromkeys(scores["task"])), key="task", bind="query-params"
         )
         rows = every_score(scores, str(task))
         st.dataframe(rows, hide_index=True, width="stretch", alt=f"Scores of {task}")
+
+
+def _origin(record: Mapping[str, Any]) -> None:
+    """What makes the run again, and what proves that it is the same."""
+    st.text("What makes it again, beside the folder of the submission:")
+    st.code(command(record), language="bash")
+    with st.expander("Fingerprints of the protocol and the images"):
+        st.dataframe(fingerprints(record), hide_index=True, width="stretch", alt="Fingerprints")
     st.download_button(
         "Download the record (JSON)",
         lambda: file_bytes(from_json(record)),
-        f"{run_id}.json",
+        f"{record['run_id']}.json",
         "application/json",
         on_click="ignore",
     )

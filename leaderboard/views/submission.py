@@ -12,6 +12,7 @@ from bench.legend import head
 from bench.ranking import rank
 
 OF_SCORES = ("task", "set", "attack", "epsilon", "corruption", "severity", "detector", "batch_size")
+OF_EACH = ("metric", "value", "stderr", "n", "reason")
 
 
 def card(record: Mapping[str, Any]) -> pd.DataFrame:
@@ -91,9 +92,7 @@ def layers(scores: pd.DataFrame) -> alt.Chart | None:
 
 def every_score(scores: pd.DataFrame, task: str) -> pd.DataFrame:
     """The scores of a task without the conditions that it has not."""
-    rows = scores.loc[
-        scores["task"] == task, [*OF_SCORES, "metric", "value", "stderr", "n", "reason"]
-    ]
+    rows = scores.loc[scores["task"] == task, [*OF_SCORES, *OF_EACH]]
     return rows.drop(columns="task").dropna(axis="columns", how="all")
 
 
