@@ -4,16 +4,19 @@ Frames are kept between clicks and visitors until a row is added; whoever gets o
 it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
 
+from bench.answers import needed
 from bench.errors import BenchError
+from bench.headline import HEADLINE
 from bench.ranking import summary
 from bench.records import TRUST
+from bench.standings import standings
 from bench.store import (
     Entry,
     Outcome,
@@ -50,14 +53,18 @@ class Source:
         home = _runs(self)[1]
         return home.index[home == 0]
 
-    def scores(self, suite: str, **conditions: object) -> pd.DataFrame:
-        """`bench.store.score_frame` of a suite, without the rows of runs that have no such score.
+    def scores(self, ids: Sequence[str], **conditions: object) -> pd.DataFrame:
+        """`bench.store.score_frame` of runs; one without such a score has no row.
 
         Args:
-            suite: Only of runs on it.
+            ids: Of the runs.
             conditions: Only scores with these values, e.g. `task="shift", severity=5`.
         """
-        return _scores(self, suite, tuple(sorted(conditions.items())))
+        return _scores(self, tuple(ids), tuple(sorted(conditions.items())))
+
+    def standings(self, ids: Sequence[str], column: str) -> pd.DataFrame:
+        """`bench.standings.standings` of runs of one group on a headline number."""
+        return _standings(self, tuple(ids), column)
 
     def entry(self, run_id: str) -> Entry:
         """A run as it is written, with its place in the ledger; BenchError if it is not there."""
@@ -96,14 +103,28 @@ def _runs(source: Source) -> tuple[pd.DataFrame, pd.Series]:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Reading the scores …")
-def _scores(source: Source, suite: str, conditions: tuple[tuple[str, Any], ...]) -> pd.DataFrame:
-    _, home = _runs(source)
+def _scores(
+    source: Source, ids: tuple[str, ...], conditions: tuple[tuple[str, Any], ...]
+) -> pd.DataFrame:
+    home = _runs(source)[1].reindex(list(ids))
     frames = []
     for number, url in enumerate(source.urls):
         with open_store(url, readonly=True) as store:
-            frame = score_frame(store, suite=suite, **dict(conditions)).dropna(subset=["task"])
-        frames.append(frame[frame["run_id"].map(home) == number])
+            own = list(home.index[home == number])
+            frames.append(score_frame(store, ids=own, **dict(conditions)).dropna(subset=["task"]))
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Testing the differences …")
+def _standings(source: Source, ids: tuple[str, ...], column: str) -> pd.DataFrame:
+    rows = source.runs().loc[list(ids)]
+    scores = source.scores(ids, task=("clean", HEADLINE[column].task))
+    wanted = needed(column, str(rows["suite"].iloc[0]))
+
+    def outcomes(run_id: str) -> Mapping[str, Outcome]:
+        return _first(source, lambda store: load_outcomes(store, run_id, wanted))
+
+    return standings(rows, column, outcomes, scores)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

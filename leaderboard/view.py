@@ -34,5 +34,4 @@ class View:
 
         Runs without such a score have no row.
         """
-        frame = self.source.scores(self.suite, **conditions)
-        return frame[frame["run_id"].isin(self.rows.index)]
+        return self.source.scores(list(self.rows.index), **conditions)

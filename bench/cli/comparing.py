@@ -54,11 +54,10 @@ def compare(
         if not every:
             answers = {run_id: load_outcomes(opened, run_id) for run_id in found}
             table = summary(run_frame(opened, suite=first.suite)).loc[list(found)]
-            scores = score_frame(opened, suite=first.suite)
+            scores = score_frame(opened, ids=list(found))
     if every:
         _print_scores(first, others)
         return
-    scores = scores[scores["run_id"].isin(list(found))]
     _print_numbers(list(found.values()), table, scores, answers)
 
 

@@ -122,8 +122,8 @@ def _one_run(store: str, run: str, format: str) -> bytes:
     with open_store(store, readonly=True) as opened:
         if format == "json":
             return file_bytes(load_run(opened, run))
-        full, frame = load_entry(opened, run).record["run_id"], score_frame(opened)
-    return tables.write(frame[frame["run_id"] == full], format)
+        frame = score_frame(opened, ids=[load_entry(opened, run).record["run_id"]])
+    return tables.write(frame, format)
 
 
 def _ranking(store: str, by: str, format: str, *, relative: bool) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -32,6 +33,8 @@ FACTS = (
     *("version", "preset", "protocol", "data", "flags", "started"),
 )
 
+NAMED = 10_000  # ids that a database takes in one query
+
 
 def run_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
     """One row a run, in the order of the runs' ids.
@@ -57,12 +60,19 @@ def run_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(HEADLINE, float))
 
 
-def score_frame(store: Store, *, suite: str | None = None, **conditions: object) -> pd.DataFrame:
+def score_frame(
+    store: Store,
+    *,
+    suite: str | None = None,
+    ids: Collection[str] | None = None,
+    **conditions: object,
+) -> pd.DataFrame:
     """One row a score, in the order of the runs' ids.
 
     Args:
         store: An open store.
         suite: Only of runs on it.
+        ids: Only of these runs, by their whole ids; None for all.
         conditions: Only scores with these values, e.g. `task="shift", severity=5`; a list or
             tuple means one of them.
 
@@ -70,9 +80,12 @@ def score_frame(store: Store, *, suite: str | None = None, **conditions: object)
         `FACTS` of the run as `run_frame` gives them, then the score's own columns. A run without
         such scores has one row, whose score is missing.
     """
-    runs = sa.select(RUN.c.position, RUN.c.trust, RUN.c.record).where(_on(suite))
+    wanted = _on(suite)
+    if ids is not None and len(ids) <= NAMED:
+        wanted = sa.and_(wanted, RUN.c.run_id.in_(ids))
+    runs = sa.select(RUN.c.position, RUN.c.trust, RUN.c.record).where(wanted)
     parts = [SCORE.c.run.label("position"), *list(SCORE.c)[2:]]
-    scores = sa.select(*parts).join(RUN, RUN.c.position == SCORE.c.run).where(_on(suite))
+    scores = sa.select(*parts).join(RUN, RUN.c.position == SCORE.c.run).where(wanted)
     for name, value in conditions.items():
         several = value if isinstance(value, list | tuple) else [value]
         scores = scores.where(SCORE.c[name].in_(several))
@@ -81,6 +94,8 @@ def score_frame(store: Store, *, suite: str | None = None, **conditions: object)
         rows = connection.execute(scores.order_by(SCORE.c.run, SCORE.c.position))
         frame = pd.DataFrame(rows.all(), columns=list(rows.keys()))
     columns = pd.DataFrame(facts, columns=list(FACTS))
+    if ids is not None:
+        columns = columns[columns["run_id"].isin(ids)]
     return columns.merge(frame, on="position", how="left", sort=False)
 
 

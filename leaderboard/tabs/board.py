@@ -13,7 +13,7 @@ from bench.headline import HEADLINE, higher_is_better
 from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
 from leaderboard.view import View
-from leaderboard.views.board import board
+from leaderboard.views.board import board, with_intervals
 
 RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
 SHOWN = (
@@ -21,6 +21,7 @@ SHOWN = (
     *("out_of_domain_msp", "brier", "lip_upper_log10", "latency_ratio", "size_bytes"),
 )
 AT_ONCE = 250  # rows of a page
+TESTED = 50  # rows from the best, of which each pair is tested
 ROW, TALLEST = 35, 900  # pixels
 
 
@@ -35,6 +36,9 @@ def show(view: View) -> None:
             "score the dense parent too, or switch off the ratios."
         )
         return
+    if not view.to_dense:
+        leaders = list(table.index[table[by].notna()][:TESTED])
+        table = with_intervals(table, view.source.standings(leaders, by))
     part = _page(table)
     st.dataframe(
         part,
@@ -77,6 +81,12 @@ def _config(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
     number, words = st.column_config.NumberColumn, st.column_config.TextColumn
     config: dict[str, Any] = {
         "rank": number("#", width="small", help="Equal values share the better rank.", pinned=True),
+        "tie": number(
+            help="Equal numbers: chance does not tell the run from the best with this number.",
+        ),
+        "between": words(
+            "ranks", help="Ranks that are possible, at 95 % for all pairs together (Holm)."
+        ),
         "slug": words("name", pinned=True),
         "sparsity": number(format="%.3f", help="Share of weights that are zero or gone, measured."),
         "seeds": number(help="Runs behind the mean, each over the dense run of its seed."),

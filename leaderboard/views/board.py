@@ -43,6 +43,28 @@ def board(rows: pd.DataFrame, by: str, columns: Sequence[str], *, to_dense: bool
     return table.loc[:, ~empty | table.columns.isin(kept)]
 
 
+def with_intervals(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """A ranking of runs with `tie` and `between` beside the rank.
+
+    Args:
+        table: What `board` returns of runs.
+        found: `bench.standings.standings` of its first rows.
+
+    Returns:
+        The same with `tie`, the first rank of those that chance does not tell apart, and
+        `between`, e.g. `2–5`, the ranks that are possible; empty where nothing was tested.
+    """
+    rows = found.reindex(table.index)
+    between = [
+        "" if pd.isna(low) else f"{low}" if low == high else f"{low}–{high}"
+        for low, high in zip(rows["low"], rows["high"], strict=True)
+    ]
+    result = table.copy()
+    result.insert(1, "tie", rows["tie"])
+    result.insert(2, "between", between)
+    return result
+
+
 def _named(missing: str, columns: Sequence[str]) -> str:
     """Titles and reasons of the columns that are shown, e.g. `NLL: not run`."""
     pairs = [part.split(": ") for part in missing.split("; ") if part]
