@@ -166,23 +166,25 @@ def area(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """
     if column not in HEADLINE:
         raise BenchError("E-BAD-VALUE", f"area: got {column!r}, expected one of {list(HEADLINE)}")
-    means = _means(table, column)
-    curves = [(key, curve) for key, curve in means.groupby(FAMILY, dropna=False, sort=True)]
+    placed = table.dropna(subset=["sparsity"])
+    families = _means(placed, column).groupby(FAMILY, dropna=False, sort=True)
+    flagged = placed[[*FAMILY, "flags"]].drop_duplicates().groupby(FAMILY, dropna=False, sort=True)
+    flags = [_every(words) for _, words in flagged["flags"]]
+    curves = [(key, curve[["sparsity", "height"]].to_numpy().T) for key, curve in families]
     low, high = _shared([curve for _, curve in curves])
     columns = [*FAMILY, "flags", "low", "high", "sparsities", "area", "why"]
     rows = [
-        (*key, _every(curve["flags"]), low, high, *_under(curve, low, high))
-        for key, curve in curves
+        (*key, words, low, high, *_under(curve, low, high))
+        for (key, curve), words in zip(curves, flags, strict=True)
     ]
     return pd.DataFrame(rows, columns=columns).astype({"area": float, "low": float, "high": float})
 
 
 def _means(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """For each family and sparsity the means over seeds, `sparsity` and `height`."""
-    placed = table.dropna(subset=["sparsity"])
-    placed = placed.assign(level=placed["declared_sparsity"].fillna(placed["sparsity"]))
-    grouped = placed.groupby([*FAMILY, "level"], dropna=False, sort=True)
-    means = grouped.agg(sparsity=("sparsity", "mean"), flags=("flags", _every))
+    level = table["declared_sparsity"].fillna(table["sparsity"])
+    grouped = table.assign(level=level).groupby([*FAMILY, "level"], dropna=False, sort=True)
+    means = grouped.agg(sparsity=("sparsity", "mean"))
     means["height"] = grouped[column].mean(skipna=False)
     return means.reset_index().sort_values(["sparsity", "height"])
 
@@ -191,35 +193,41 @@ def _every(flags: pd.Series) -> str:
     return " ".join(dict.fromkeys(" ".join(flags).split()))
 
 
-def _shared(curves: Sequence[pd.DataFrame]) -> tuple[float, float]:
+def _shared(curves: Sequence[Floats]) -> tuple[float, float]:
     """The range of sparsities that all curves have; NaN without a curve."""
-    measured = [curve.loc[curve["height"].notna(), "sparsity"] for curve in curves]
+    measured = [sparsity[~np.isnan(height)] for sparsity, height in curves]
     long = [sparsity for sparsity in measured if _spread(sparsity) > NEAR]
     if not long:
         return np.nan, np.nan
     return max(s.min() for s in long), min(s.max() for s in long)
 
 
-def _spread(numbers: pd.Series) -> float:
-    return float(numbers.max() - numbers.min()) if len(numbers) else 0.0
+def _spread(numbers: Floats) -> float:
+    return float(np.ptp(numbers)) if len(numbers) else 0.0
 
 
-def _under(curve: pd.DataFrame, low: float, high: float) -> tuple[int, float, str]:
-    """Sparsities of a curve within a range, its mean height there, and why it has none."""
-    inside = curve[curve["sparsity"].between(low - NEAR, high + NEAR)]
-    missing = inside.loc[inside["height"].isna(), "sparsity"]
-    if _spread(curve["sparsity"]) <= NEAR:
+def _under(curve: Floats, low: float, high: float) -> tuple[int, float, str]:
+    """Sparsities of a curve within a range, its mean height there, and why it has none.
+
+    Args:
+        curve: Sparsities, ascending, and heights, NaN where there is none.
+        low: Of the range.
+        high: Of the range.
+    """
+    sparsity, height = curve
+    inside = (sparsity >= low - NEAR) & (sparsity <= high + NEAR)
+    missing = sparsity[inside & np.isnan(height)]
+    if _spread(sparsity) <= NEAR:
         why = "one sparsity alone"
     elif not high - low > NEAR:
         why = "no range of sparsities is shared"
     elif len(missing):
-        why = f"no number at sparsity {missing.iloc[0]:.3g}"
-    elif _spread(inside["sparsity"]) <= NEAR:
+        why = f"no number at sparsity {missing[0]:.3g}"
+    elif _spread(sparsity[inside]) <= NEAR:
         why = f"fewer than two sparsities from {low:.3g} to {high:.3g}"
     else:
-        whole = curve.dropna(subset=["height"])
-        between = whole["sparsity"][whole["sparsity"].between(low, high, inclusive="neither")]
-        places = np.array([low, *between, high])
-        heights = np.interp(places, whole["sparsity"], whole["height"])
-        return len(inside), float(np.trapezoid(heights, places) / (high - low)), ""
-    return len(inside), np.nan, why
+        known, heights = curve[:, ~np.isnan(height)]
+        places = np.array([low, *known[(known > low) & (known < high)], high])
+        mean = np.trapezoid(np.interp(places, known, heights), places) / (high - low)
+        return int(inside.sum()), float(mean), ""
+    return int(inside.sum()), np.nan, why

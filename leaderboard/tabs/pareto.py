@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from bench.pareto import AXES
+from leaderboard.ratios import ratios
 from leaderboard.view import View
 from leaderboard.views.compared import NO_DENSE, RELATIVE, compared, measured, titled
 from leaderboard.views.pareto import (
@@ -30,7 +31,7 @@ def show(view: View) -> None:
     if len(set(axes)) < len(axes):
         st.info("Choose axes that differ.")
         return
-    table = compared(view.rows, view.group, axes, to_dense=view.to_dense)
+    table = compared(view.rows, ratios(view))
     if table.empty:
         st.info(NO_DENSE)
         return

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from bench.weighing import SAMPLE, scaled, shares
+from leaderboard.ratios import ratios
 from leaderboard.view import View
 from leaderboard.views.compared import NO_DENSE, RELATIVE, compared, titled
 from leaderboard.views.weights import (
@@ -46,7 +47,7 @@ def show(view: View) -> None:
     if not axes:
         st.info("Nothing counts yet: give one of the numbers a weight above 0.")
         return
-    table = compared(view.rows, view.group, axes, to_dense=view.to_dense)
+    table = compared(view.rows, ratios(view))
     if table.empty:
         st.info(NO_DENSE)
         return
@@ -90,9 +91,15 @@ def _remarks(table: pd.DataFrame, places: pd.DataFrame) -> None:
         st.caption(f"The same for all, so it decides nothing: {', '.join(same)}.")
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _firsts(numbers: pd.DataFrame) -> pd.DataFrame:
+    """`shares` of all columns: a weight that moves, but not from or to 0, changes none."""
+    return shares(numbers, [str(axis) for axis in numbers])
+
+
 def _ranking(table: pd.DataFrame, weights: Mapping[str, int]) -> None:
     axes = [axis for axis, weight in weights.items() if weight > 0]
-    firsts = shares(table, axes)
+    firsts = _firsts(table[axes])
     st.text(first_of(table, firsts, axes))
     st.altair_chart(
         parts_chart(table, weights, list(weights)),

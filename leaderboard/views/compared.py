@@ -1,11 +1,12 @@
 """What stands against what: runs, or ways of pruning relative to dense, each with a name."""
 
+from typing import Any
+
 import pandas as pd
 
 from bench.headline import HEADLINE
 from bench.pareto import FAMILY
 from bench.protocol import METRICS
-from bench.ranking import relative
 
 # What tells runs of one name apart, and families
 MORE = ["seed", "moment", "scope", "structure", "architecture", "recipe", "trust"]
@@ -20,33 +21,32 @@ NO_DENSE = (
 )
 
 
-def compared(
-    rows: pd.DataFrame, group: pd.DataFrame, columns: list[str], *, to_dense: bool
-) -> pd.DataFrame:
+def compared(rows: pd.DataFrame, ratios: pd.DataFrame | None = None) -> pd.DataFrame:
     """The rows that the visitor compares.
 
     Args:
         rows: One group of `bench.ranking.summary`, filtered.
-        group: The same before the filters, with the dense runs.
-        columns: `sparsity` and columns of `HEADLINE` that are needed.
-        to_dense: The families of the rows, by `bench.ranking.relative`, instead of the runs.
+        ratios: `bench.ranking.relative` of the group before the filters: its families that the
+            rows have are compared, instead of the rows.
 
     Returns:
         A first column `name`, no two alike; `pruner`, never missing; the columns of either table.
     """
-    if to_dense:
-        numbers = [column for column in columns if column in HEADLINE]
-        table = relative(group, numbers)
-        table = table[_ways(table).isin(set(_ways(rows)))]
-        pruned = table["declared_sparsity"].fillna(0) > 0
-        shares = table["declared_sparsity"].map("{:g}".format).where(pruned, "")
-        name = (table["pruner"].fillna("not declared") + " " + shares).str.strip()
+    if ratios is not None:
+        table = ratios[_ways(ratios).isin(set(_ways(rows)))]
+        names = map(_named, table["pruner"], table["declared_sparsity"])
+        name = pd.Series(list(names), table.index, dtype=object)
     else:
         table = rows
-        name = rows["slug"].fillna("")
+        name = rows["slug"].astype(object)
     table = table.assign(pruner=table["pruner"].fillna("not declared"))
     table.insert(0, "name", _apart(name, table))
     return table
+
+
+def _named(pruner: Any, sparsity: Any) -> str:
+    name = "not declared" if pd.isna(pruner) else str(pruner)
+    return f"{name} {sparsity:g}" if pd.notna(sparsity) and sparsity > 0 else name
 
 
 def _ways(table: pd.DataFrame) -> pd.Series:
@@ -58,14 +58,23 @@ def _ways(table: pd.DataFrame) -> pd.Series:
 
 def _apart(name: pd.Series, table: pd.DataFrame) -> pd.Series:
     """The names, those of several rows with what tells them apart, at last with their label."""
+    name = name.copy()
     for column in (column for column in MORE if column in table):
-        words = table[column].map(lambda word: f"{word:g}" if isinstance(word, float) else word)
-        words = words.astype(object).where(table[column].notna(), "none").astype(str)
-        several = name.duplicated(keep=False)
-        varied = words.groupby(name).transform("nunique") > 1
-        name = name.where(~(several & varied), name + f" · {column} " + words)
-    labels = table.index.astype(str).str[:8].to_series(table.index)
-    return name.where(~name.duplicated(keep=False), name + " · " + labels)
+        alike = name[name.duplicated(keep=False)]
+        if alike.empty:
+            return name
+        words = table.loc[alike.index, column].map(_word).astype(str)
+        varied = words.groupby(alike).transform("nunique") > 1
+        name.update((alike + f" · {column} " + words)[varied])
+    alike = name[name.duplicated(keep=False)]
+    name.update(alike + " · " + alike.index.astype(str).str[:8])
+    return name
+
+
+def _word(value: Any) -> str:
+    if pd.isna(value):
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def titled(column: str) -> str:
