@@ -88,9 +88,8 @@ def _area(table: pd.DataFrame, column: str) -> None:
     if column == "sparsity":
         st.info("Choose a vertical axis other than the sparsity.")
         return
-    found = area_table(table, column)
+    found, low, high = area_table(table, column)
     if found["area"].notna().any():
-        low, high = found.attrs["low"], found.attrs["high"]
         st.caption(
             f"Mean height of {titled(column)} from sparsity {low:.3g} to {high:.3g}, where all "
             "curves are, each sparsity the mean over its seeds."

@@ -11,6 +11,7 @@ from leaderboard.views.compared import titled
 from leaderboard.views.curves import COLOURS
 
 DRAWN = 1000  # points, beside which the front is drawn whole
+LEGEND = 20  # pruners named beneath; all are in the tooltips
 # One fewer than colours, so that both together repeat late
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"]
 FRONT, DOMINATED, NEITHER = "front", "dominated", "a number is missing"
@@ -93,7 +94,8 @@ def front_chart(table: pd.DataFrame, axes: list[str]) -> alt.LayerChart | alt.Fa
     else:
         steps: Steps = "step-before" if upwards(across) else "step-after"
         layers.insert(0, best.mark_line(interpolate=steps, color=GREY, strokeWidth=2))
-    return alt.layer(*layers).properties(height=420)
+    named = 2 if third else min(table["pruner"].nunique(), LEGEND)
+    return alt.layer(*layers).properties(height=360 + 15 * named)
 
 
 def _ticks(column: str) -> alt.Axis:
@@ -101,7 +103,7 @@ def _ticks(column: str) -> alt.Axis:
 
 
 def _of_pruner() -> dict[str, alt.Color | alt.Shape]:
-    legend = alt.Legend(orient="bottom", columns=2, symbolLimit=60, labelLimit=130)
+    legend = alt.Legend(orient="bottom", columns=2, symbolLimit=LEGEND, labelLimit=130)
     return {
         "color": alt.Color("pruner:N", scale=alt.Scale(range=COLOURS), legend=legend),
         "shape": alt.Shape("pruner:N", scale=alt.Scale(range=SHAPES), legend=legend),
@@ -124,7 +126,7 @@ def described(table: pd.DataFrame, axes: list[str]) -> str:
     )
 
 
-def area_table(table: pd.DataFrame, column: str) -> pd.DataFrame:
+def area_table(table: pd.DataFrame, column: str) -> tuple[pd.DataFrame, float, float]:
     """`bench.pareto.area`, the best first, without what all families have in common.
 
     Args:
@@ -133,7 +135,7 @@ def area_table(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
     Returns:
         `pruner`, what else tells families apart, `area`, `sparsities`, and `why` and `flags` where
-        there are any; `low` and `high`, the range, in `attrs`.
+        there are any; then the ends of the range, NaN if there is none.
     """
     found = area(table, column).sort_values(
         ["area", "pruner"], ascending=[not upwards(column), True], na_position="last"
@@ -141,5 +143,4 @@ def area_table(table: pd.DataFrame, column: str) -> pd.DataFrame:
     varied = [key for key in FAMILY if key != "pruner" and found[key].nunique(dropna=False) > 1]
     said = [text for text in ("why", "flags") if (found[text] != "").any()]
     result = found[["pruner", *varied, "area", "sparsities", *said]].reset_index(drop=True)
-    result.attrs = {side: found[side].max() for side in ("low", "high")}
-    return result
+    return result, found["low"].max(), found["high"].max()

@@ -8,7 +8,7 @@ import pytest
 
 from bench.pareto import FAMILY
 from leaderboard.views.compared import compared, measured, titled
-from leaderboard.views.pareto import DRAWN, described, drawn, front_chart, standing
+from leaderboard.views.pareto import DRAWN, area_table, described, drawn, front_chart, standing
 from leaderboard.views.weights import first_of
 
 TWO = ["sparsity", "accuracy"]
@@ -61,6 +61,30 @@ def test_flagged_points_are_hollow_and_dominators_in_the_tooltip():
     assert "flags" in json.dumps(flagged["transform"])
     fields = [tip["field"] for tip in plain["encoding"]["tooltip"]]
     assert fields == ["name", *TWO, "standing", "dominated by", "flags"]
+
+
+def test_the_legend_takes_no_room_from_the_points():
+    pruners = [f"pruner-{number}" for number in range(40)]
+    few, many, third = (
+        front_chart(
+            standing(table_of([(0.5, 0.5)] * 40, pruner=names, ece=0.1), axes), axes
+        ).to_dict()
+        for names, axes in (("snip", TWO), (pruners, TWO), (pruners, [*TWO, "ece"]))
+    )
+    assert [few["height"], many["height"], third["height"]] == [375, 660, 390]
+
+
+def test_areas_are_best_first_with_what_tells_families_apart():
+    heights = {"before": (0.4, 0.2), "after": (0.2, 0.1)}
+    rows = rows_of(*"abcde", moment=["before", "before", "after", "after", "early"], flags="")
+    rows["sparsity"] = rows["declared_sparsity"] = [0.5, 0.9, 0.5, 0.9, 0.5]
+    rows["ece"] = [*heights["before"], *heights["after"], 0.9]
+    table, low, high = area_table(compared(rows), "ece")
+    assert list(table) == ["pruner", "moment", "area", "sparsities", "why"]
+    assert table["moment"].tolist() == ["after", "before", "early"]
+    assert table["area"].tolist()[:2] == pytest.approx([0.15, 0.3])
+    assert (low, high) == (0.5, 0.9)
+    assert table.attrs == {}
 
 
 def rows_of(*slugs: str, **fields) -> pd.DataFrame:
