@@ -168,9 +168,10 @@ def area(table: pd.DataFrame, column: str) -> pd.DataFrame:
         raise BenchError("E-BAD-VALUE", f"area: got {column!r}, expected one of {list(HEADLINE)}")
     placed = table.dropna(subset=["sparsity"])
     families = _means(placed, column).groupby(FAMILY, dropna=False, sort=True)
+    parts = families[["sparsity", "height"]]
     flagged = placed[[*FAMILY, "flags"]].drop_duplicates().groupby(FAMILY, dropna=False, sort=True)
     flags = [_every(words) for _, words in flagged["flags"]]
-    curves = [(key, curve[["sparsity", "height"]].to_numpy().T) for key, curve in families]
+    curves = [(key, part.to_numpy().T) for key, part in parts]
     low, high = _shared([curve for _, curve in curves])
     columns = [*FAMILY, "flags", "low", "high", "sparsities", "area", "why"]
     rows = [
