@@ -10,11 +10,13 @@ from bench.errors import BenchError
 from leaderboard.filters import chosen
 from leaderboard.shipped import shipped_store
 from leaderboard.source import Source, opened
-from leaderboard.tabs import board, compare, submission
+from leaderboard.tabs import board, compare, pareto, submission, weights
 from leaderboard.view import View
 
 TABS: Mapping[str, Callable[[View], None]] = {
     "Board": board.show,
+    "Pareto": pareto.show,
+    "Weights": weights.show,
     "Submission": submission.show,
     "Compare": compare.show,
 }
