@@ -11,6 +11,8 @@ from bench.protocol import METRICS
 from bench.records import CONDITIONS, TRUST, Run
 
 GROUP = ["suite", "limit", "protocol", "data"]
+FAMILY = [*GROUP, "architecture", "recipe"]  # whose dense run of a seed a ratio is to
+PRUNED = ["architecture", "recipe", "pruner", "moment", "scope", "structure"]  # what a curve joins
 RUN_COLUMNS = [
     "slug",
     "kind",
@@ -67,32 +69,58 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
         columns: Of `HEADLINE`; None for all.
 
     Returns:
-        One row for each group, architecture, recipe, pruner, moment, scope, structure and
-        declared sparsity, with `flags` (of any of its runs), `seeds` (count), `sparsity` (mean of
-        the measured), and for each column `NAME` (mean ratio; NaN if one of the seeds has none)
-        and `NAME_std` (sample deviation, NaN for one seed). Runs without a dense run of their
-        seed are left out, and so are runs that declare no seed.
+        What `over_seeds` returns of what `to_dense` returns.
     """
     names = columns or list(HEADLINE)
-    family = [*GROUP, "architecture", "recipe"]
+    return over_seeds(to_dense(table, names), names)
+
+
+def to_dense(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Each run's numbers divided by those of the dense run of its seed.
+
+    Args:
+        table: What `summary` returns, and any further numeric columns; rows of several groups may
+            be in it and are not mixed.
+        columns: Of numbers. Of `HEADLINE`'s logarithms the difference is taken.
+
+    Returns:
+        The rows with a dense run of the same group, architecture, recipe and seed, that of most
+        trust and then the earliest; not indexed. NaN where one of the two numbers is missing, or
+        the dense one is 0.
+    """
     seeded = table.dropna(subset=["seed"])
     dense = seeded[seeded["pruner"] == "dense"]
     dense = dense.assign(trusted=dense["trust"].map(TRUST.index))
     dense = dense.sort_values(["trusted", "started"], ascending=[False, True])
-    dense = dense.drop_duplicates([*family, "seed"])  # that of most trust, then the earliest
+    dense = dense.drop_duplicates([*FAMILY, "seed"])
     paired = seeded.merge(
-        dense[[*family, "seed", *names]], on=[*family, "seed"], suffixes=("", "_dense")
+        dense[[*FAMILY, "seed", *columns]], on=[*FAMILY, "seed"], suffixes=("", "_dense")
     )
-    for name in names:
+    for name in columns:
         base = paired[f"{name}_dense"]
+        logarithm = name in HEADLINE and is_logarithm(name)
         ratio = paired[name] / base.where(base != 0)
-        paired[name] = paired[name] - base if is_logarithm(name) else ratio
-    kind = [*family, "pruner", "moment", "scope", "structure", "declared_sparsity"]
-    grouped = paired.groupby(kind, dropna=False, sort=True)
+        paired[name] = paired[name] - base if logarithm else ratio
+    return paired.drop(columns=[f"{name}_dense" for name in columns])
+
+
+def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Mean and deviation over the runs that differ in their seed alone.
+
+    Args:
+        table: What `summary` or `to_dense` returns.
+        columns: Of numbers.
+
+    Returns:
+        One row for each group, `PRUNED` and declared sparsity, with `flags` (of any of its runs),
+        `seeds` (count), `sparsity` (mean of the measured), and for each column `NAME` (mean; NaN
+        if one of the runs has none) and `NAME_std` (sample deviation, NaN for one run).
+    """
+    grouped = table.groupby([*GROUP, *PRUNED, "declared_sparsity"], dropna=False, sort=True)
     result = grouped.agg(
         flags=("flags", _any_of), seeds=("seed", "nunique"), sparsity=("sparsity", "mean")
     )
-    for name in names:
+    for name in columns:
         result[name] = grouped[name].mean(skipna=False)
         result[f"{name}_std"] = grouped[name].std(ddof=1, skipna=False)
     return result.reset_index()
