@@ -10,11 +10,14 @@ from bench.errors import BenchError
 from leaderboard.filters import chosen
 from leaderboard.shipped import shipped_store
 from leaderboard.source import Source, opened
-from leaderboard.tabs import board
+from leaderboard.tabs import board, corruptions, curves, detectors
 from leaderboard.view import View
 
 TABS: Mapping[str, Callable[[View], None]] = {
     "Board": board.show,
+    "Curves": curves.show,
+    "Corruptions": corruptions.show,
+    "Detectors": detectors.show,
 }
 
 
