@@ -9,7 +9,7 @@ from bench.protocol import METRICS
 from leaderboard.conditions import chosen_detector, chosen_severity
 from leaderboard.view import View
 from leaderboard.views.corruptions import of_ratios, of_runs
-from leaderboard.views.heat import heat_map, shaded
+from leaderboard.views.heat import heat_map, room, shaded
 from leaderboard.views.lines import with_lines
 from leaderboard.views.marks import DENSE
 from leaderboard.views.series import CORRUPTION, reasons, wide
@@ -63,14 +63,15 @@ def _conditions(view: View) -> tuple[dict[str, Any], str]:
 
 
 def _explained(metric: str, *, to_dense: bool) -> str:
-    meaning = f"{METRICS[metric].meaning}. Higher is better"
+    meaning = METRICS[metric].meaning
+    meaning = f"{meaning[0].upper()}{meaning[1:]}. Higher is better"
+    missing = "– has a reason in its tooltip."
     if to_dense:
         return (
-            f"Ratio to the dense run of the same seed, mean over seeds. {meaning[0].upper()}"
-            f"{meaning[1:]}: above 1 "
-            "(blue) is better than dense, below (orange) worse; – has a reason in its tooltip."
+            f"Ratio to the dense run of the same seed, mean over seeds. {meaning}: above 1 (blue) "
+            f"is better than dense, below (orange) worse; {missing}"
         )
-    return f"{meaning[0].upper()}{meaning[1:]} (bluer); the best row on average is first; – has a reason in its tooltip."
+    return f"{meaning} (bluer); the best row on average is first; {missing}"
 
 
 def _draw(cells: pd.DataFrame, *, diverging: bool) -> None:
@@ -86,11 +87,12 @@ def _draw(cells: pd.DataFrame, *, diverging: bool) -> None:
         diverging=diverging,
         told=["row", "column", "block", "value", "reason", "flags"],
     )
-    st.altair_chart(
-        chart,
-        width="content",
-        alt="Rows of runs by columns of corruptions. The table below has the same numbers.",
-    )
+    with st.container(height=room(shown), border=False):  # scrolls sideways where it must
+        st.altair_chart(
+            chart,
+            width="content",
+            alt="Rows of runs by columns of corruptions. The table below has the same numbers.",
+        )
     with st.expander("The same as a table"):
         table = shown.pivot(index="row", columns="column", values="value")
         order = [list(dict.fromkeys(shown[name])) for name in ("row", "column")]

@@ -28,7 +28,7 @@ def show(view: View) -> None:
     table = named[named.index.isin(view.rows.index) | (named["pruner"] == DENSE)]
     if what in SERIES:
         numbers = _numbers(view, SERIES[what])
-        table, columns = table.join(numbers), list(numbers)
+        table, columns = table.join(numbers), [str(name) for name in numbers]
     else:
         columns = [COLUMNS[what]]
     st.caption(_explained(what, to_dense=view.to_dense))

@@ -10,7 +10,7 @@ from leaderboard.conditions import chosen_batch_size
 from leaderboard.view import View
 from leaderboard.views.corruptions import run_names
 from leaderboard.views.detectors import BEST, board_cells, mean_board, with_best
-from leaderboard.views.heat import heat_map, shaded
+from leaderboard.views.heat import heat_map, room, shaded
 from leaderboard.views.lines import with_lines
 from leaderboard.views.marks import DENSE
 
@@ -87,10 +87,11 @@ def _draw(cells: pd.DataFrame, board: pd.DataFrame, *, higher_is_better: bool) -
         shaded(cells, higher_is_better=higher_is_better, centre=None),
         higher_is_better=higher_is_better,
     )
-    st.altair_chart(
-        heat_map(starred, diverging=False, told=told, cell=52),
-        width="content",
-        alt="Rows of detectors by columns of anomalies. The table below has the same numbers.",
-    )
+    with st.container(height=room(cells), border=False):  # scrolls sideways where it must
+        st.altair_chart(
+            heat_map(starred, diverging=False, told=told, cell=52),
+            width="content",
+            alt="Rows of detectors by columns of anomalies. The table below has the same numbers.",
+        )
     with st.expander("The same as a table, for every number of images"):
         st.dataframe(board.reset_index(), hide_index=True, width="stretch")

@@ -41,19 +41,21 @@ def of_runs(table: pd.DataFrame, numbers: pd.DataFrame, why: pd.DataFrame) -> pd
 
 def of_ratios(table: pd.DataFrame, numbers: pd.DataFrame, why: pd.DataFrame) -> pd.DataFrame:
     """The same of ratios to the same-seed dense run: means over seeds, of pruned runs alone."""
-    columns = list(numbers)
+    columns = [str(name) for name in numbers]
     runs = to_dense(table.join(numbers, how="inner").reset_index(), columns)
     runs = runs[runs["pruner"] != "dense"]
     keys = [*PRUNED, "declared_sparsity"]
     means = over_seeds(runs, columns)
     named = runs[[*PRUNED, "line"]].drop_duplicates(PRUNED)
-    means["row"] = _named(means.merge(named, on=PRUNED, how="left"))
+    rows = pd.Series(_named(means.merge(named, on=PRUNED, how="left")), dtype=object)
+    twins = rows.groupby(rows).cumcount()
+    means["row"] = rows.where(twins == 0, rows + " · " + (twins + 1).astype(str))
     found = runs[[*keys, "run_id"]].merge(means[[*keys, "row"]], on=keys, how="left")
     because = why.reindex(index=found["run_id"], columns=columns).groupby(found["row"].to_numpy())
     values = means.set_index("row")[columns]
     return _cells(
         values,
-        because.first().reindex(values.index).fillna(NO_RATIO),
+        because.first().reindex(values.index).astype(object).fillna(NO_RATIO),
         means.set_index("row")["flags"],
     )
 
@@ -64,7 +66,7 @@ def run_names(runs: pd.DataFrame) -> list[str]:
     if runs["seed"].nunique() > 1:
         names = names + [f" · {seed:g}" if pd.notna(seed) else "" for seed in runs["seed"]]
     twins = names.duplicated(keep=False)
-    return list(names.where(~twins, names + " · " + names.index.str[:8]))
+    return list(names.where(~twins, names + " · " + names.index))
 
 
 def _named(runs: pd.DataFrame) -> list[str]:
@@ -82,6 +84,7 @@ def _cells(values: pd.DataFrame, reasons: pd.DataFrame, flags: pd.Series) -> pd.
     cells = long.melt("row", var_name="column", value_name="value")
     why = (
         reasons[columns]
+        .astype(object)
         .rename_axis("row")
         .reset_index()
         .melt("row", var_name="column", value_name="reason")

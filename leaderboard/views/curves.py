@@ -18,7 +18,7 @@ DRAWN = [
 
 def sparsity_chart(
     found: pd.DataFrame, dense: pd.DataFrame, marks: Marks, title: str, height: int = HEIGHT
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """Sparsity against one number, a line for each way of pruning, dense as a dashed reference.
 
     Args:
@@ -26,7 +26,7 @@ def sparsity_chart(
             hollow; the band is one deviation to each side, where there are several seeds.
         dense: Its dense points.
         marks: How each line is drawn.
-        title: Of the vertical axis.
+        title: Of the numbers.
         height: In pixels, axes included.
     """
     sizes = found.groupby("line")["line"].transform("size")
@@ -39,19 +39,22 @@ def sparsity_chart(
         axis=alt.Axis(format=".0%", tickCount=5, labelOverlap=True, grid=False),
     )
     form = alt.Axis(format=number_format(low, high), tickCount=5)
-    y = alt.Y("value:Q", title=title, scale=alt.Scale(domain=[low, high], nice=False), axis=form)
+    y = alt.Y("value:Q", title=None, scale=alt.Scale(domain=[low, high], nice=False), axis=form)
     drawn = alt.Chart(rows).encode(
         x=x, y=y, color=alt.Color("line:N", scale=marks.colour(), legend=None)
     )
     layers = [
         *_references(dense, y),
-        *_bands(drawn.encode(y=alt.Y("low:Q", title=title), y2="high:Q")),
+        *_bands(drawn.encode(y=alt.Y("low:Q", title=None), y2="high:Q")),
         drawn.mark_line(clip=True).encode(
             strokeDash=alt.StrokeDash("line:N", scale=marks.dash(), legend=None)
         ),
         *(_points(drawn, marks, flagged=flagged) for flagged in (False, True)),
     ]
-    return alt.layer(*layers).properties(height=height)
+    return alt.layer(*layers).properties(
+        height=height,
+        title=alt.TitleParams(title, anchor="start", fontSize=13, limit=280),
+    )
 
 
 def _bands(drawn: alt.Chart) -> list[alt.Chart]:

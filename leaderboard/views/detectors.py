@@ -34,8 +34,8 @@ def board_cells(board: pd.DataFrame, batch_size: int) -> pd.DataFrame:
 
 
 def with_best(cells: pd.DataFrame, *, higher_is_better: bool) -> pd.DataFrame:
-    """The cells with a star before the text of the best of each column, of all that are equal."""
+    """The cells with a star before the text of the best of each column that has several."""
     grouped = cells.groupby("column")["value"]
     best = grouped.transform("max" if higher_is_better else "min")
-    starred = (cells["value"] == best) & (cells["row"].nunique() > 1)
+    starred = (cells["value"] == best) & (grouped.transform("count") > 1)
     return cells.assign(text=cells["text"].where(~starred, BEST + " " + cells["text"]))

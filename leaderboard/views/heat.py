@@ -6,7 +6,7 @@ import pandas as pd
 WORSE, MIDDLE, BETTER, NONE = "#D55E00", "#F3F0E6", "#0072B2", "#9A9A9A"
 WHITE_TEXT = 0.93  # shades from which white is read more easily than black
 MISSING = "–"
-CELL, ROW = 36, 24
+CELL, ROW, HEADS = 36, 24, 190
 
 
 def shaded(cells: pd.DataFrame, *, higher_is_better: bool, centre: float | None) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def shaded(cells: pd.DataFrame, *, higher_is_better: bool, centre: float | None)
 
 def heat_map(
     cells: pd.DataFrame, *, diverging: bool, told: list[str], cell: int = CELL
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """A cell for each row and column, in the order in which they first occur.
 
     Args:
@@ -73,6 +73,11 @@ def heat_map(
     return alt.layer(*layers).properties(
         width=cell * len(columns), height=height, autosize=alt.AutoSizeParams(type="pad")
     )
+
+
+def room(cells: pd.DataFrame) -> int:
+    """Pixels in height that a heat map needs, heads of columns included."""
+    return ROW * cells["row"].nunique() + HEADS
 
 
 def _blocks(cells: pd.DataFrame, columns: list[str], height: int) -> alt.Chart:
