@@ -94,12 +94,13 @@ def _references(dense: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
 def key_chart(marks: Marks) -> alt.Chart:
     """What each colour and shape means, as a strip that takes as many lines as it needs."""
     names = pd.DataFrame({"line": list(marks.names)})
-    columns = alt.ExprRef("max(1, floor(width / 125))")
+    longest = max((len(name) for name in marks.names), default=0)
+    columns = alt.ExprRef(f"max(1, floor(width / {40 + 7 * min(longest, 40)}))")
     legend = alt.Legend(
         orient="top",
         title=None,
         columns=columns,
-        labelLimit=170,
+        labelLimit=300,
         symbolOpacity=1,
         rowPadding=2,
         offset=0,

@@ -39,13 +39,12 @@ def with_lines(group: pd.DataFrame) -> pd.DataFrame:
 def _names(sizes: pd.DataFrame) -> Iterator[str]:
     """Names of lines, the most frequent first; no two are the same."""
     several = [name for name in NAMED_IF_DIFFERENT if sizes[name].nunique(dropna=False) > 1]
-    usual = sizes.drop_duplicates("pruner").set_index("pruner")
+    usual: dict[str, dict[str, object]] = {}
     given: dict[str, int] = {}
-    for _, row in sizes.iterrows():
+    for row in sizes.to_dict("records"):
+        most = usual.setdefault(row["pruner"], row)
         unusual = [
-            name
-            for name in NAMED_IF_UNUSUAL
-            if _word(row[name], name) != _word(usual.loc[row["pruner"], name], name)
+            name for name in NAMED_IF_UNUSUAL if _word(row[name], name) != _word(most[name], name)
         ]
         words = [row["pruner"], *(_word(row[name], name) for name in [*several, *unusual])]
         name = SEPARATOR.join(words)
