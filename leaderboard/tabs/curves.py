@@ -72,7 +72,7 @@ def _explained(what: str, *, to_dense: bool) -> str:
     else:
         better, logarithm = higher_is_better(COLUMNS[what]), is_logarithm(COLUMNS[what])
     kind = "difference" if logarithm else "ratio"
-    shown = f", as the {kind} to the dense run of the same seed" if to_dense else ""
+    shown = f"; shown is the {kind} to the dense run of the same seed" if to_dense else ""
     anomaly = " The anomaly is the positive class." if "AUROC" in what else ""
     return (
         f"{BETTER[better]}{shown}.{anomaly} A point is the mean over seeds, the band one standard "

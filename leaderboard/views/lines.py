@@ -1,6 +1,6 @@
 """Which runs belong to one line, its short name, and its points: means over seeds."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import pandas as pd
 
@@ -39,7 +39,7 @@ def with_lines(group: pd.DataFrame) -> pd.DataFrame:
 def _names(sizes: pd.DataFrame) -> Iterator[str]:
     """Names of lines, the most frequent first; no two are the same."""
     several = [name for name in NAMED_IF_DIFFERENT if sizes[name].nunique(dropna=False) > 1]
-    usual: dict[str, dict[str, object]] = {}
+    usual: dict[str, dict[Hashable, object]] = {}
     given: dict[str, int] = {}
     for row in sizes.to_dict("records"):
         most = usual.setdefault(row["pruner"], row)
