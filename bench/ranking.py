@@ -11,6 +11,8 @@ from bench.protocol import METRICS
 from bench.records import CONDITIONS, TRUST, Run
 
 GROUP = ["suite", "limit", "protocol", "data"]
+FAMILY = [*GROUP, "architecture", "recipe"]  # whose dense run of a seed a ratio is to
+PRUNED = ["architecture", "recipe", "pruner", "moment", "scope", "structure"]  # what a curve joins
 RUN_COLUMNS = [
     "slug",
     "kind",
@@ -67,39 +69,70 @@ def relative(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFr
         columns: Of `HEADLINE`; None for all.
 
     Returns:
-        One row for each group, architecture, recipe, pruner, moment, scope, structure and
-        declared sparsity, with `flags` (of any of its runs), `trust` (the least of them), `seeds`
-        (count), `sparsity` (mean of the measured), and for each column `NAME` (mean ratio; NaN if
-        one of the seeds has none) and `NAME_std` (sample deviation, NaN for one seed). Runs
-        without a dense run of their seed are left out, and so are runs that declare no seed.
+        What `over_seeds` returns of what `to_dense` returns.
     """
     names = columns or list(HEADLINE)
-    family = [*GROUP, "architecture", "recipe"]
+    return over_seeds(to_dense(table, names), names)
+
+
+def to_dense(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Each run's numbers divided by those of the dense run of its seed.
+
+    Args:
+        table: What `summary` returns, and any further numeric columns; rows of several groups may
+            be in it and are not mixed.
+        columns: Of numbers. Of `HEADLINE`'s logarithms the difference is taken.
+
+    Returns:
+        The rows with a dense run of the same group, architecture, recipe and seed, that of most
+        trust and then the earliest; not indexed. NaN where one of the two numbers is missing, or
+        the dense one is 0.
+    """
     seeded = table.dropna(subset=["seed"])
-    known = {word: place for place, word in enumerate(TRUST)}
-    seeded = seeded.assign(trusted=seeded["trust"].map(known).fillna(0).astype(int))
-    dense = seeded[seeded["pruner"] == "dense"]
+    dense = seeded[seeded["pruner"] == "dense"].assign(trusted=_trusted)
     dense = dense.sort_values(["trusted", "started"], ascending=[False, True])
-    dense = dense.drop_duplicates([*family, "seed"])  # that of most trust, then the earliest
+    dense = dense.drop_duplicates([*FAMILY, "seed"])
     paired = seeded.merge(
-        dense[[*family, "seed", *names]], on=[*family, "seed"], suffixes=("", "_dense")
+        dense[[*FAMILY, "seed", *columns]], on=[*FAMILY, "seed"], suffixes=("", "_dense")
     )
-    for name in names:
+    for name in columns:
         base = paired[f"{name}_dense"]
+        logarithm = name in HEADLINE and is_logarithm(name)
         ratio = paired[name] / base.where(base != 0)
-        paired[name] = paired[name] - base if is_logarithm(name) else ratio
-    kind = [*family, "pruner", "moment", "scope", "structure", "declared_sparsity"]
-    grouped = paired.groupby(kind, dropna=False, sort=True)
+        paired[name] = paired[name] - base if logarithm else ratio
+    return paired.drop(columns=[f"{name}_dense" for name in columns])
+
+
+def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Mean and deviation over the runs that differ in their seed alone.
+
+    Args:
+        table: What `summary` or `to_dense` returns.
+        columns: Of numbers.
+
+    Returns:
+        One row for each group, `PRUNED` and declared sparsity, with `flags` (of any of its runs),
+        `seeds` (count), `sparsity` (mean of the measured), and for each column `NAME` (mean; NaN
+        if one of the runs has none) and `NAME_std` (sample deviation, NaN for one run).
+    """
+    trusted = table.assign(trusted=_trusted)
+    grouped = trusted.groupby([*GROUP, *PRUNED, "declared_sparsity"], dropna=False, sort=True)
     result = grouped.agg(
         flags=("flags", _any_of),
         trust=("trusted", lambda trusted: TRUST[trusted.min()]),
         seeds=("seed", "nunique"),
         sparsity=("sparsity", "mean"),
     )
-    for name in names:
+    for name in columns:
         result[name] = grouped[name].mean(skipna=False)
         result[f"{name}_std"] = grouped[name].std(ddof=1, skipna=False)
     return result.reset_index()
+
+
+def _trusted(table: pd.DataFrame) -> pd.Series:
+    """Places of the levels of trust; a word that is none is of the least."""
+    places = {word: place for place, word in enumerate(TRUST)}
+    return table["trust"].map(places).fillna(0).astype(int)
 
 
 def _any_of(flags: pd.Series) -> str:

@@ -10,12 +10,24 @@ from bench.errors import BenchError
 from leaderboard.filters import chosen
 from leaderboard.shipped import shipped_store
 from leaderboard.source import Source, opened
-from leaderboard.tabs import board, compare, pareto, submission, weights
+from leaderboard.tabs import (
+    board,
+    compare,
+    corruptions,
+    curves,
+    detectors,
+    pareto,
+    submission,
+    weights,
+)
 from leaderboard.view import View
 
 TABS: Mapping[str, Callable[[View], None]] = {
     "Board": board.show,
+    "Curves": curves.show,
     "Pareto": pareto.show,
+    "Corruptions": corruptions.show,
+    "Detectors": detectors.show,
     "Weights": weights.show,
     "Submission": submission.show,
     "Compare": compare.show,

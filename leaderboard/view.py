@@ -30,8 +30,12 @@ class View:
         return str(self.group["suite"].iloc[0])
 
     def scores(self, **conditions: object) -> pd.DataFrame:
-        """`bench.store.score_frame` of the filtered runs, e.g. `scores(task="shift", severity=5)`.
+        """`bench.store.score_frame` of the filtered runs and of the group's dense ones.
 
         Runs without such a score have no row.
+
+        Args:
+            conditions: Only scores with these values, e.g. `task="shift", severity=5`.
         """
-        return self.source.scores(list(self.rows.index), **conditions)
+        dense = self.group.index[self.group["pruner"] == "dense"]
+        return self.source.scores(list(self.rows.index.union(dense)), **conditions)

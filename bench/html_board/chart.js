@@ -9,7 +9,7 @@ const SHAPES = [
   "M-2,-6h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
   "M-5.5,-5.5h11l-11,11h11z",
 ];
-const COLOURS = 8;
+const COLOURS = 6;
 const EDGE = { left: 64, right: 16, top: 30, bottom: 40 };
 
 function marked(pruners, pruner) {

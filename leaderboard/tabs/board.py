@@ -36,8 +36,8 @@ def show(view: View) -> None:
             "score the dense parent too, or switch off the ratios."
         )
         return
-    if not view.to_dense:
-        leaders = list(table.index[table[by].notna()][:TESTED])
+    leaders = [] if view.to_dense else list(table.index[table[by].notna()][:TESTED])
+    if leaders:
         table = with_intervals(table, view.source.standings(leaders, by))
     part = _page(table)
     st.dataframe(

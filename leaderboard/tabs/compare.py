@@ -21,7 +21,7 @@ def show(view: View) -> None:
         list(names)[:2],
         format_func=names.__getitem__,
         max_selections=MOST,
-        key="runs",
+        key="compared",
         bind="query-params",
     )
     if len(picked) < 2:

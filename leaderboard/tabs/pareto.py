@@ -6,7 +6,7 @@ import streamlit as st
 from bench.pareto import AXES
 from leaderboard.ratios import ratios
 from leaderboard.view import View
-from leaderboard.views.compared import NO_DENSE, RELATIVE, compared, measured, titled
+from leaderboard.views.compared import NO_DENSE, RELATIVE, compared, measured, named, titled
 from leaderboard.views.pareto import (
     DRAWN,
     NEITHER,
@@ -48,10 +48,12 @@ def _chosen(offered: list[str]) -> list[str]:
     up = VERTICAL if VERTICAL in offered else next(axis for axis in offered if axis != across)
     picked = [
         columns[0].selectbox(
-            "Horizontal", offered, offered.index(across), key="px", bind="query-params"
+            "Horizontal", offered, offered.index(across), named, key="px", bind="query-params"
         ),
-        columns[1].selectbox("Vertical", offered, offered.index(up), key="py", bind="query-params"),
-        columns[2].selectbox("Colour", [NONE, *offered], key="pz", bind="query-params"),
+        columns[1].selectbox(
+            "Vertical", offered, offered.index(up), named, key="py", bind="query-params"
+        ),
+        columns[2].selectbox("Colour", [NONE, *offered], 0, named, key="pz", bind="query-params"),
     ]
     return [str(axis) for axis in picked if axis != NONE]
 

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from bench.headline import HEADLINE
+from bench.legend import head
 from bench.pareto import FAMILY
-from bench.protocol import METRICS
 
 # What tells runs of one name apart, and families
 MORE = ["seed", "moment", "scope", "structure", "architecture", "recipe", "trust"]
@@ -79,10 +79,12 @@ def _word(value: Any) -> str:
 
 def titled(column: str) -> str:
     """The name of an axis, with an arrow to its better end."""
-    if column == "sparsity":
-        return "sparsity ↑"
-    metric = METRICS[HEADLINE[column].metric]
-    return f"{HEADLINE[column].title} {'↑' if metric.higher_is_better else '↓'}"
+    return "sparsity ↑" if column == "sparsity" else head(column)
+
+
+def named(column: str) -> str:
+    """The name of an axis; other words as they are."""
+    return HEADLINE[column].title if column in HEADLINE else column
 
 
 def measured(table: pd.DataFrame, columns: list[str]) -> list[str]:

@@ -8,14 +8,12 @@ import pandas as pd
 
 from bench.pareto import FAMILY, area, front, upwards
 from leaderboard.views.compared import titled
-from leaderboard.views.curves import COLOURS
+from leaderboard.views.marks import GREY, encoding
 
 DRAWN = 1000  # points, beside which the front is drawn whole
 LEGEND = 20  # pruners named beneath; all are in the tooltips
-# One fewer than colours, so that both together repeat late
-SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"]
 FRONT, DOMINATED, NEITHER = "front", "dominated", "a number is missing"
-GREY, RING = "#808080", "#D55E00"
+RING = "#D55E00"
 Steps = Literal["step-before", "step-after"]
 
 
@@ -79,7 +77,7 @@ def front_chart(table: pd.DataFrame, axes: list[str]) -> alt.LayerChart | alt.Fa
             *(alt.Tooltip(f"{axis}:Q", title=titled(axis), format=",.4~r") for axis in axes),
             *(alt.Tooltip(f"{column}:N") for column in ("standing", "dominated by", "flags")),
         ],
-        **(_of_number(third[0]) if third else _of_pruner()),
+        **(_of_number(third[0]) if third else _of_pruner(table)),
     )
     flagged = alt.datum.flags != ""
     layers = [
@@ -102,11 +100,12 @@ def _ticks(column: str) -> alt.Axis:
     return alt.Axis(format="%") if column == "sparsity" else alt.Axis()
 
 
-def _of_pruner() -> dict[str, alt.Color | alt.Shape]:
+def _of_pruner(table: pd.DataFrame) -> dict[str, alt.Color | alt.Shape]:
+    marks = encoding(table["pruner"])
     legend = alt.Legend(orient="bottom", columns=2, symbolLimit=LEGEND, labelLimit=130)
     return {
-        "color": alt.Color("pruner:N", scale=alt.Scale(range=COLOURS), legend=legend),
-        "shape": alt.Shape("pruner:N", scale=alt.Scale(range=SHAPES), legend=legend),
+        "color": alt.Color("pruner:N", scale=marks.colour(), legend=legend),
+        "shape": alt.Shape("pruner:N", scale=marks.shape(), legend=legend),
     }
 
 

@@ -7,11 +7,11 @@ import pandas as pd
 
 from bench.weighing import weighed
 from leaderboard.views.compared import titled
-from leaderboard.views.curves import COLOURS
+from leaderboard.views.marks import COLOURS
 
 SHOWN, BARS = 50, 20  # rows of the table and of the chart
-# Okabe and Ito's have no room for eleven: three more of Tol's, and black is grey, for dark pages.
-PARTS = [*COLOURS[:-1], "#999999", "#882255", "#44AA99", "#999933"]
+# Pruners' colours have no room for eleven: yellow and grey, and three more of Tol's.
+PARTS = [*COLOURS, "#F0E442", "#999999", "#882255", "#44AA99", "#999933"]
 FIRST, ERROR = "first for", "±"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import bench.html_board
 from bench.html_board import board_html
-from leaderboard.views.curves import COLOURS
+from leaderboard.views.marks import COLOURS
 from tests.html_board.reading import Page, rows_of
 
 FOLDER = Path(bench.html_board.__file__).parent

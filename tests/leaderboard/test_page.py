@@ -25,7 +25,6 @@ HOSTILE = '<img src=x onerror="alert(1)"> [**me**](javascript:alert(1)) $x$ :red
 def served(monkeypatch):
     """As `streamlit run app.py` starts the page: no arguments but those of the page."""
     monkeypatch.setattr("sys.argv", [str(APP)])
-    monkeypatch.setattr("leaderboard.shipped.SUBMISSIONS", APP.parent / "none")
 
 
 @pytest.fixture

@@ -1,0 +1,98 @@
+"""Each pruner under each corruption: the paper's Table 6."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from bench.protocol import METRICS
+from leaderboard.conditions import chosen_detector, chosen_severity
+from leaderboard.view import View
+from leaderboard.views.corruptions import of_ratios, of_runs
+from leaderboard.views.heat import heat_map, room, shaded
+from leaderboard.views.lines import with_lines
+from leaderboard.views.marks import DENSE
+from leaderboard.views.series import CORRUPTION, reasons, wide
+
+MEASURES = {"accuracy": "accuracy", "AUROC": "auroc"}
+ROWS = 40
+
+
+def show(view: View) -> None:
+    """Draws the page."""
+    conditions, metric = _conditions(view)
+    scores = view.scores(**conditions)
+    named = with_lines(view.group)
+    dense = (named["pruner"] == DENSE) & view.to_dense
+    table = named[named.index.isin(view.rows.index) | dense]
+    numbers, why = wide(scores, CORRUPTION), reasons(scores, CORRUPTION)
+    st.caption(_explained(metric, to_dense=view.to_dense))
+    if not table.index.isin(numbers.index).any():
+        st.info(
+            "No run here has such numbers: choose another detector or severity, or score a model "
+            "on the suite's shifts with `bench evaluate`."
+        )
+        return
+    cells = (of_ratios if view.to_dense else of_runs)(table, numbers, why)
+    if cells.empty:
+        st.info(
+            "No pruned run here has a dense run of its seed, architecture and recipe: score the "
+            "dense parent too, with `bench evaluate`, or take back “Relative to dense”."
+        )
+        return
+    _draw(cells, diverging=view.to_dense)
+
+
+def _conditions(view: View) -> tuple[dict[str, Any], str]:
+    """What the visitor asks for, as conditions of scores, and its metric."""
+    with st.container(horizontal=True):
+        measure = st.segmented_control(
+            "Value",
+            list(MEASURES),
+            default="accuracy",
+            key="measure",
+            required=True,
+            bind="query-params",
+        )
+        metric = MEASURES[str(measure)]
+        conditions = {"task": "shift", "metric": metric, **chosen_severity(view)}
+        if metric == "auroc":
+            conditions |= chosen_detector(view, "shift")
+    return conditions, metric
+
+
+def _explained(metric: str, *, to_dense: bool) -> str:
+    meaning = METRICS[metric].meaning
+    meaning = f"{meaning[0].upper()}{meaning[1:]}. Higher is better"
+    missing = "– has a reason in its tooltip."
+    if to_dense:
+        return (
+            f"Ratio to the dense run of the same seed, mean over seeds. {meaning}: above 1 (blue) "
+            f"is better than dense, below (orange) worse; {missing}"
+        )
+    return f"{meaning} (bluer); the best row on average is first; {missing}"
+
+
+def _draw(cells: pd.DataFrame, *, diverging: bool) -> None:
+    rows = cells["row"].drop_duplicates()
+    if len(rows) > ROWS:
+        st.caption(
+            f"Shown are the best {ROWS} of {len(rows)} rows; the filters on the left choose others."
+        )
+    shown = cells[cells["row"].isin(rows[:ROWS])]
+    centre = 1.0 if diverging else None
+    chart = heat_map(
+        shaded(shown, higher_is_better=True, centre=centre),
+        diverging=diverging,
+        told=["row", "column", "block", "value", "reason", "flags"],
+    )
+    with st.container(height=room(shown), border=False):  # scrolls sideways where it must
+        st.altair_chart(
+            chart,
+            width="content",
+            alt="Rows of runs by columns of corruptions. The table below has the same numbers.",
+        )
+    with st.expander("The same as a table"):
+        table = shown.pivot(index="row", columns="column", values="value")
+        order = [list(dict.fromkeys(shown[name])) for name in ("row", "column")]
+        st.dataframe(table.loc[order[0], order[1]], width="stretch")
