@@ -181,6 +181,7 @@ def test_unknown_options_are_usage_errors():
     assert "Missing argument" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_leaves_a_store_of_whole_runs(dense, tmp_path):
     url = f"sqlite:///{tmp_path / 'bench.db'}"
     command = [sys.executable, "-m", "bench", "evaluate", str(dense), "--store", url]

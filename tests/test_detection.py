@@ -36,8 +36,9 @@ def suite() -> Suite:
 
 @pytest.fixture(scope="module")
 def every(submission, suite) -> Run:
-    """Of the preset `detectors`."""
-    return evaluate(submission, suite, protocol=PROTOCOLS["detectors"]).run
+    """Of the preset `detectors`, with a few of its shifts."""
+    few = replace(PROTOCOLS["detectors"], corruptions=("fog", "saturate"), severities=(1, 5))
+    return evaluate(submission, suite, protocol=few).run
 
 
 def rows(run, **conditions):
@@ -50,7 +51,7 @@ def test_every_detector_looks_for_every_anomaly_at_every_batch_size(every):
         found = {(s.detector, s.batch_size) for s in rows(every, task=task, metric="auroc")}
         assert found == {(name, size) for name in names for size in protocol.detector_batch_sizes}
     shifted = rows(every, task="shift", metric="auroc", detector="sensnorm", batch_size=1)
-    assert len(shifted) == 19
+    assert [(s.corruption, s.severity) for s in shifted] == [("fog", 5), ("saturate", 5)]
     assert {s.corruption for s in shifted if s.reason} == {"saturate"}
     measured = [s for s in every.scores if s.reason is None]
     assert len(measured) > 0.9 * len(every.scores)

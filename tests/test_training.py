@@ -66,7 +66,7 @@ def small_model(seed=0):
         return Normalised(nn.Sequential(*layers, nn.Linear(64, 3)))
 
 
-QUICK = ("imp", "edge-popup-after", "cropit-s")
+QUICK = ("imp",)
 MIXED = {
     "edge-popup early": ("edge-popup", {"moment": "early"}, "edge-popup", (1, 3)),
     "edge-popup in steps": ("edge-popup", {"schedule": "halving"}, "edge-popup-2", (1, 2)),
@@ -110,6 +110,7 @@ def test_every_pruner_goes_on_where_it_was_killed_to_the_same_bytes(name, dense,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
 
 
+@pytest.mark.slow
 def test_training_killed_by_the_system_goes_on_to_the_same_bytes(dense, tmp_path):
     command = [sys.executable, "-m", "bench", "train", "--out", "again"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)

@@ -101,7 +101,7 @@ def _ticks(column: str) -> alt.Axis:
 
 
 def _of_pruner(table: pd.DataFrame) -> dict[str, alt.Color | alt.Shape]:
-    marks = encoding(table["pruner"])
+    marks = encoding(table["pruner"]).only(table["pruner"])
     legend = alt.Legend(orient="bottom", columns=2, symbolLimit=LEGEND, labelLimit=130)
     return {
         "color": alt.Color("pruner:N", scale=marks.colour(), legend=legend),

@@ -115,6 +115,7 @@ def test_a_condition_that_there_is_none_of_is_refused(condition: tuple[str, int]
     assert caught.value.code == "E-BAD-VALUE"
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_generation_gives_the_bytes_of_an_uninterrupted_one(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from tests.lipschitz.networks import (
 
 seeds = st.integers(0, 2**32 - 1)
 SHAPES = {1: (1, 28, 28), 3: (3, 32, 32)}
+SMALL = ("lenet5", "conv6")
 
 
 @settings(max_examples=50, deadline=None)
@@ -90,7 +91,9 @@ def test_no_images_are_refused() -> None:
 
 
 @pytest.mark.parametrize("density", [1.0, 0.05])
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in SMALL else pytest.mark.slow) for n in ARCHITECTURES]
+)
 def test_lower_is_at_most_upper_for_every_architecture(name: str, density: float) -> None:
     network = filled(build(name, classes=10), density=density)
     images = torch.rand(2, *SHAPES[ARCHITECTURES[name].channels], generator=generator(1))

@@ -210,6 +210,7 @@ def whole_runs(url: str) -> set[int]:
     return set(frame["seed"].astype(int))
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_whole_runs_only(url, tmp_path):
     chance, acknowledged = random.Random(0), set()
     open_store(url).close()
