@@ -1,10 +1,13 @@
 """One run: its card, its numbers, its layers, where it comes from."""
 
+from dataclasses import fields
+
 import pandas as pd
 import streamlit as st
 
 from bench.flags import meanings
-from bench.records import file_bytes, from_json
+from bench.records import Score, file_bytes, from_json
+from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.submission import card, command, every_score, fingerprints, layers, standing
 
@@ -19,24 +22,24 @@ def show(view: View) -> None:
     )
     entry = view.source.entry(run_id)
     record = entry.record
-    scores = pd.DataFrame(record["scores"])
+    scores = pd.DataFrame(record["scores"], columns=[field.name for field in fields(Score)])
     if entry.corrected:
         st.text(f"It stands in place of run {entry.corrected}: {entry.reason}")
     for flag, meaning in meanings(str(view.rows.loc[run_id, "flags"]).split()).items():
         st.text(f"⚑ {flag}: {meaning}.")
     left, right = st.columns(2)
-    left.dataframe(card(record), hide_index=True, width="stretch", alt="Card of the run")
-    right.dataframe(
-        standing(view.group, run_id),
-        hide_index=True,
-        width="stretch",
-        column_config={
-            "value": st.column_config.NumberColumn(format="%.4g"),
-            "best": st.column_config.NumberColumn(format="%.4g"),
-            "first": st.column_config.TextColumn("who is first"),
-        },
-        alt="Headline numbers of the run and their ranks",
-    )
+    with left:
+        grid(card(record), alt="Card of the run")
+    with right:
+        grid(
+            standing(view.group, run_id),
+            column_config={
+                "value": st.column_config.NumberColumn(format="%.4g"),
+                "best": st.column_config.NumberColumn(format="%.4g"),
+                "first": st.column_config.TextColumn("who is first"),
+            },
+            alt="Headline numbers of the run and their ranks",
+        )
     chart = layers(scores)
     if chart is not None:
         st.text("Sparsity of each layer")
@@ -44,13 +47,13 @@ def show(view: View) -> None:
     st.text("What makes it again, beside the folder of the submission:")
     st.code(command(record), language="bash")
     with st.expander("Fingerprints of the protocol and the images"):
-        st.dataframe(fingerprints(record), hide_index=True, width="stretch", alt="Fingerprints")
+        grid(fingerprints(record), alt="Fingerprints")
     with st.expander("Every score"):
         task = st.selectbox(
             "Task", list(dict.fromkeys(scores["task"])), key="task", bind="query-params"
         )
         rows = every_score(scores, str(task))
-        st.dataframe(rows, hide_index=True, width="stretch", alt=f"Scores of {task}")
+        grid(rows, alt=f"Scores of {task}")
     st.download_button(
         "Download the record (JSON)",
         lambda: file_bytes(from_json(record)),

@@ -29,7 +29,7 @@ SWITCHES = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-first-run"),
 )
-PATIENCE = 15_000  # milliseconds; a crowded machine is no fault of the page
+PATIENCE = 60_000  # milliseconds; a crowded machine is no fault of the page
 PICTURES = Path(__file__).parents[2] / "test-output"
 
 
