@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -10,28 +9,7 @@ from bench.errors import BenchError
 from leaderboard.filters import chosen
 from leaderboard.shipped import shipped_store
 from leaderboard.source import Source, opened
-from leaderboard.tabs import (
-    board,
-    compare,
-    corruptions,
-    curves,
-    detectors,
-    pareto,
-    submission,
-    weights,
-)
-from leaderboard.view import View
-
-TABS: Mapping[str, Callable[[View], None]] = {
-    "Board": board.show,
-    "Curves": curves.show,
-    "Pareto": pareto.show,
-    "Corruptions": corruptions.show,
-    "Detectors": detectors.show,
-    "Weights": weights.show,
-    "Submission": submission.show,
-    "Compare": compare.show,
-}
+from leaderboard.tabs import TABS
 
 
 def main() -> None:
@@ -41,6 +19,13 @@ def main() -> None:
     source = _source()
     if source is None:
         return
+    try:
+        _draw(source)
+    except BenchError as error:  # the store has gone, or is written to, since it was opened
+        st.error(error.message)
+
+
+def _draw(source: Source) -> None:
     if source.runs().empty:
         st.info("This store has no runs yet. `bench evaluate MODEL` adds one; `bench demo` seven.")
         return

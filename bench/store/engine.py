@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 
@@ -25,10 +26,10 @@ PRAGMAS = (
     "journal_mode=TRUNCATE",  # write-ahead logging loses data in SQLite before 3.51.3
     "synchronous=EXTRA",
     "foreign_keys=ON",
-    "busy_timeout=30000",
     "mmap_size=0",
     "trusted_schema=OFF",
 )
+PATIENCE = {True: 3_000, False: 30_000}  # milliseconds for another's write: of readers, of writers
 ONE_AT_A_TIME = 20221128  # number of PostgreSQL's lock for a change of the schema
 
 
@@ -98,6 +99,9 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
 
 def _not_opened(shown: str, error: Exception) -> BenchError:
     reason = str(error).splitlines()[0]
+    if "database is locked" in reason:
+        what = "another program is writing to it; try again when that has ended"
+        return BenchError("E-NO-STORE", f"{shown}: {what}")
     return BenchError(
         "E-NO-STORE",
         f"{shown}: cannot be opened as a store ({reason}); expected a URL such as "
@@ -121,6 +125,7 @@ def _settle_sqlite(engine: Engine, readonly: bool) -> None:
     def connected(connection: object, _: object) -> None:
         connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3's own
         cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor.execute(f"PRAGMA busy_timeout={PATIENCE[readonly]}")
         for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         if readonly:
@@ -136,9 +141,7 @@ def _settle_sqlite(engine: Engine, readonly: bool) -> None:
 
 def _brought_up_to_date(engine: Engine, readonly: bool) -> bool:
     """Makes the schema the newest, unless it is only read; whether it is."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    known = _schemas()
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql" and not readonly:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
@@ -159,10 +162,23 @@ def _brought_up_to_date(engine: Engine, readonly: bool) -> bool:
         if present != known[0]:
             if present and connection.dialect.name == "sqlite":
                 _back_up(Path(str(engine.url.database)), present)
+            config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         make_anew(connection)
         return True
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+@cache
+def _schemas() -> list[str]:
+    """Those that this program knows, from the newest."""
+    return [each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
 def _back_up(path: Path, schema: str) -> None:

@@ -1,17 +1,17 @@
 """The runs that stand as one frame: a row a run with its headline numbers, or a row a score."""
 
-import json
-import sys
 from collections.abc import Collection
-from typing import Any
+from functools import lru_cache
+from operator import itemgetter
 
 import pandas as pd
 import sqlalchemy as sa
+from pydantic_core import from_json
 
 from bench.headline import HEADLINE
 from bench.records import canonical_json
 from bench.store.engine import Store
-from bench.store.headlines import Numbers, numbers_of
+from bench.store.headlines import numbers_of
 from bench.store.standing import STANDING
 from bench.store.tables import RUN, SCORE
 
@@ -32,6 +32,7 @@ FACTS = (
     *("run_id", "position", "trust", *OF_THE_SUBMISSION, "sparsity", "suite", "limit"),
     *("version", "preset", "protocol", "data", "flags", "started"),
 )
+IN_ORDER = itemgetter(*HEADLINE)
 
 NAMED = 10_000  # ids that a database takes in one query
 
@@ -53,11 +54,15 @@ def run_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
     with store.reading() as connection:
         rows = connection.execute(query.order_by(RUN.c.run_id)).all()
         numbers = numbers_of(connection, [row.position for row in rows])
-    frame = pd.DataFrame(
-        [{**_facts(*row), **_numbers(numbers[row.position])} for row in rows],
-        columns=[*FACTS, *HEADLINE, "missing"],
+    facts = pd.DataFrame([_facts(*row) for row in rows], columns=list(FACTS))
+    found = [IN_ORDER(numbers[row.position]) for row in rows]
+    columns = pd.DataFrame(
+        [[None if isinstance(part, str) else part for part in parts] for parts in found],
+        columns=list(HEADLINE),
+        dtype=float,
     )
-    return frame.astype(dict.fromkeys(HEADLINE, float))
+    reasons = (tuple(part if isinstance(part, str) else "" for part in parts) for parts in found)
+    return pd.concat([facts, columns], axis=1).assign(missing=list(map(_missing, reasons)))
 
 
 def score_frame(
@@ -103,28 +108,28 @@ def _on(suite: str | None) -> "sa.ColumnElement[bool]":
     return STANDING if suite is None else sa.and_(STANDING, RUN.c.suite == suite)
 
 
-def _facts(position: int, trust: str, record: str) -> dict[str, Any]:
-    run = json.loads(record)
+def _facts(position: int, trust: str, record: str) -> tuple[object, ...]:
+    """Values of `FACTS`."""
+    run = from_json(record)
     submission, protocol = run["submission"], run["protocol"]
-    return {
-        "run_id": run["run_id"],
-        "position": position,
-        "trust": trust,
-        **{name: submission.get(name) for name in OF_THE_SUBMISSION},
-        "sparsity": submission["measured_sparsity"],
-        "suite": run["suite"],
-        "limit": run["limit"],
-        "version": protocol["version"],
-        "preset": protocol["preset"],
-        "protocol": protocol["sha256"],
-        "data": sys.intern(canonical_json(run["data"])),  # equal in thousands of runs
-        "flags": " ".join(run["flags"]),
-        "started": run["started"],
-    }
+    of_the_submission = (submission.get(name) for name in OF_THE_SUBMISSION)
+    return (
+        *(run["run_id"], position, trust, *of_the_submission),
+        *(submission["measured_sparsity"], run["suite"], run["limit"]),
+        *(protocol["version"], protocol["preset"], protocol["sha256"]),
+        _fingerprints(tuple(run["data"].items())),
+        " ".join(run["flags"]),
+        run["started"],
+    )
 
 
-def _numbers(found: Numbers) -> dict[str, object]:
-    """Numbers, and the reasons of those that are missing as one text."""
-    reasons = {name: found[name] for name in HEADLINE if isinstance(found[name], str)}
-    missing = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-    return {**found, **dict.fromkeys(reasons), "missing": missing}
+@lru_cache(maxsize=256)  # equal in thousands of runs
+def _fingerprints(data: tuple[tuple[str, str], ...]) -> str:
+    return canonical_json(dict(data))
+
+
+@lru_cache(maxsize=256)
+def _missing(reasons: tuple[str, ...]) -> str:
+    """Why numbers are missing; a reason for each of `HEADLINE`, "" for those that are there."""
+    named = zip(HEADLINE, reasons, strict=True)
+    return "; ".join(f"{name}: {reason}" for name, reason in named if reason)

@@ -1,10 +1,10 @@
 """Headline numbers beside the scores that they follow from: kept, found again, made anew."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import sqlalchemy as sa
+from pydantic_core import from_json
 from sqlalchemy.engine import Connection
 
 from bench.headline import VERSION, headline
@@ -34,7 +34,7 @@ def numbers_of(connection: Connection, positions: Iterable[int]) -> dict[int, Nu
     """The numbers of runs, read, or for want of that computed."""
     query = sa.select(HEADLINE.c.run, HEADLINE.c.numbers).where(HEADLINE.c.version == VERSION)
     found: dict[int, Numbers] = {
-        position: json.loads(numbers) for position, numbers in connection.execute(query)
+        position: from_json(numbers) for position, numbers in connection.execute(query)
     }
     wanting = [position for position in positions if position not in found]
     return found | {number: headline(scores) for number, scores in _scores(connection, wanting)}

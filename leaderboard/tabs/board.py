@@ -12,6 +12,7 @@ from bench.flags import FLAGS
 from bench.headline import HEADLINE, higher_is_better
 from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
+from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.board import board, with_intervals
 
@@ -40,10 +41,8 @@ def show(view: View) -> None:
     if leaders:
         table = with_intervals(table, view.source.standings(leaders, by))
     part = _page(table)
-    st.dataframe(
+    grid(
         part,
-        hide_index=True,
-        width="stretch",
         height=min(ROW * (len(part) + 1) + 3, TALLEST),
         column_config=_config(table, view.to_dense),
         alt=f"Ranking by {HEADLINE[by].title}",

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from bench.comparison import agreement, comparisons
+from leaderboard.grid import grid
 from leaderboard.tabs.submission import named
 from leaderboard.view import View
 from leaderboard.views.comparison import differences, disagreements, interval_chart, together
@@ -50,10 +51,8 @@ def show(view: View) -> None:
 def _differences(table: pd.DataFrame) -> None:
     number = st.column_config.NumberColumn
     formats = dict.fromkeys(("first", "second", "difference", "low", "high"), "%.4g")
-    st.dataframe(
+    grid(
         table,
-        hide_index=True,
-        width="stretch",
         column_config={name: number(format=text) for name, text in formats.items()}
         | {"p": number(format="%.2g")},
         alt="Differences, intervals and tests",
@@ -68,15 +67,15 @@ def _images(view: View, first: str, second: str) -> None:
         return
     st.text(f"Clean images, of {found.n}")
     left, right = st.columns(2)
-    left.dataframe(
-        together(found),
-        hide_index=True,
-        column_config={"share": st.column_config.NumberColumn(format="percent")},
-        alt="Images that both, one or none get right",
-    )
-    right.dataframe(
-        disagreements(view.suite, one, other).head(IMAGES),
-        hide_index=True,
-        column_config={"sure": st.column_config.NumberColumn(format="%.3f")},
-        alt="Images on which the two disagree, the surest first",
-    )
+    with left:
+        grid(
+            together(found),
+            column_config={"share": st.column_config.NumberColumn(format="percent")},
+            alt="Images that both, one or none get right",
+        )
+    with right:
+        grid(
+            disagreements(view.suite, one, other).head(IMAGES),
+            column_config={"sure": st.column_config.NumberColumn(format="%.3f")},
+            alt="Images on which the two disagree, the surest first",
+        )

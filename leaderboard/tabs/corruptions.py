@@ -7,6 +7,7 @@ import streamlit as st
 
 from bench.protocol import METRICS
 from leaderboard.conditions import chosen_detector, chosen_severity
+from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.corruptions import of_ratios, of_runs
 from leaderboard.views.heat import heat_map, room, shaded
@@ -95,4 +96,4 @@ def _draw(cells: pd.DataFrame, *, diverging: bool) -> None:
     with st.expander("The same as a table"):
         table = shown.pivot(index="row", columns="column", values="value")
         order = [list(dict.fromkeys(shown[name])) for name in ("row", "column")]
-        st.dataframe(table.loc[order[0], order[1]], width="stretch")
+        grid(table.loc[order[0], order[1]].reset_index(), alt="The heat map as a table")

@@ -9,6 +9,7 @@ import streamlit as st
 from bench.headline import HEADLINE, higher_is_better, is_logarithm
 from bench.protocol import METRICS
 from leaderboard.conditions import chosen_detector, chosen_severity
+from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.curves import HEIGHT, key_chart, sparsity_chart
 from leaderboard.views.lines import drawable, points, references, with_lines
@@ -121,8 +122,7 @@ def _draw(
                     "the same numbers.",
                 )
     with st.expander("The same as a table"):
-        st.dataframe(
+        grid(
             pd.concat([dense, drawn]).drop(columns=["low", "high"]),
-            hide_index=True,
-            width="stretch",
+            alt="The points of the charts",
         )

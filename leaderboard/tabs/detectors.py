@@ -7,6 +7,7 @@ from bench.detector_board import SHIFT, detector_board
 from bench.protocol import METRICS
 from bench.records import from_json
 from leaderboard.conditions import chosen_batch_size
+from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.corruptions import run_names
 from leaderboard.views.detectors import BEST, board_cells, mean_board, with_best
@@ -95,4 +96,4 @@ def _draw(cells: pd.DataFrame, board: pd.DataFrame, *, higher_is_better: bool) -
             alt="Rows of detectors by columns of anomalies. The table below has the same numbers.",
         )
     with st.expander("The same as a table, for every number of images"):
-        st.dataframe(board.reset_index(), hide_index=True, width="stretch")
+        grid(board.reset_index(), alt="The heat map as a table")

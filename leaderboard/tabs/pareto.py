@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from bench.pareto import AXES
+from leaderboard.grid import grid
 from leaderboard.ratios import ratios
 from leaderboard.view import View
 from leaderboard.views.compared import NO_DENSE, RELATIVE, compared, measured, named, titled
@@ -75,10 +76,8 @@ def _front(table: pd.DataFrame, axes: list[str]) -> None:
     if len(shown) < whole:
         st.caption(f"Drawn are {len(shown)} of {whole}: the whole front, and the others thinned.")
     titles = {axis: st.column_config.NumberColumn(titled(axis), format="%.4g") for axis in axes}
-    st.dataframe(
+    grid(
         found,
-        hide_index=True,
-        width="stretch",
         column_config=titles,
         lazy=len(found) > DRAWN,
         alt="The runs of the chart: who is on the front, and who dominates the others.",
@@ -101,10 +100,8 @@ def _area(table: pd.DataFrame, column: str) -> None:
             "No pruner has an area: that takes runs at two sparsities or more, in a range that all "
             "pruners share. Filter for pruners that share one."
         )
-    st.dataframe(
+    grid(
         found,
-        hide_index=True,
-        width="stretch",
         column_config={"area": st.column_config.NumberColumn(format="%.4g")},
         alt=f"Mean height of {titled(column)} over sparsity, by pruner.",
     )

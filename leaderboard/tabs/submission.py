@@ -8,6 +8,7 @@ import streamlit as st
 
 from bench.flags import FLAGS
 from bench.records import file_bytes, from_json
+from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.submission import (
     OF_EACH,
@@ -36,18 +37,18 @@ def show(view: View) -> None:
         if flag in FLAGS:
             st.text(f"⚑ {flag}: {FLAGS[flag].meaning}.")
     left, right = st.columns(2)
-    left.dataframe(card(entry.record), hide_index=True, width="stretch", alt="Card of the run")
-    right.dataframe(
-        standing(view.group, run_id),
-        hide_index=True,
-        width="stretch",
-        column_config={
-            "value": st.column_config.NumberColumn(format="%.4g"),
-            "best": st.column_config.NumberColumn(format="%.4g"),
-            "first": st.column_config.TextColumn("who is first"),
-        },
-        alt="Headline numbers of the run and their ranks",
-    )
+    with left:
+        grid(card(entry.record), alt="Card of the run")
+    with right:
+        grid(
+            standing(view.group, run_id),
+            column_config={
+                "value": st.column_config.NumberColumn(format="%.4g"),
+                "best": st.column_config.NumberColumn(format="%.4g"),
+                "first": st.column_config.TextColumn("who is first"),
+            },
+            alt="Headline numbers of the run and their ranks",
+        )
     _scores(pd.DataFrame(entry.record["scores"], columns=[*OF_SCORES, *OF_EACH]))
     _origin(entry.record)
 
@@ -64,8 +65,7 @@ def _scores(scores: pd.DataFrame) -> None:
         task = st.selectbox(
             "Task", list(dict.fromkeys(scores["task"])), key="task", bind="query-params"
         )
-        rows = every_score(scores, str(task))
-        st.dataframe(rows, hide_index=True, width="stretch", alt=f"Scores of {task}")
+        grid(every_score(scores, str(task)), alt=f"Scores of {task}")
 
 
 def _origin(record: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ def _origin(record: Mapping[str, Any]) -> None:
     st.text("What makes it again, beside the folder of the submission:")
     st.code(command(record), language="bash")
     with st.expander("Fingerprints of the protocol and the images"):
-        st.dataframe(fingerprints(record), hide_index=True, width="stretch", alt="Fingerprints")
+        grid(fingerprints(record), alt="Fingerprints")
     st.download_button(
         "Download the record (JSON)",
         lambda: file_bytes(from_json(record)),

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from bench.weighing import SAMPLE, scaled, shares
+from leaderboard.grid import grid
 from leaderboard.ratios import ratios
 from leaderboard.view import View
 from leaderboard.views.compared import NO_DENSE, RELATIVE, compared, titled
@@ -116,10 +117,8 @@ def _ranking(table: pd.DataFrame, weights: Mapping[str, int]) -> None:
     percent = st.column_config.NumberColumn(format="%.1f %%")
     numbers = {axis: st.column_config.NumberColumn(titled(axis), format="%.4g") for axis in axes}
     total = st.column_config.NumberColumn(format="%.3f")
-    st.dataframe(
+    grid(
         weighed_table(table, weights, firsts),
-        hide_index=True,
-        width="stretch",
         column_config={FIRST: percent, ERROR: percent, "total": total, **numbers},
         alt="The best by the weighted mean, with their numbers.",
     )

@@ -37,9 +37,10 @@ def board(rows: pd.DataFrame, by: str, columns: Sequence[str], *, to_dense: bool
     else:
         ranked = rank(rows, by)
         table = ranked[[*RUN, *names, *ABOUT_RUN, "missing", "flags"]]
-        table = table.assign(missing=[_named(missing, names) for missing in table["missing"]])
+        told = {missing: _named(missing, names) for missing in table["missing"].unique()}
+        table = table.assign(missing=table["missing"].map(told))
         kept = {*RUN, by}
-    empty = table.isna().all() | (table.astype(str) == "").all()
+    empty = table.isna().all() | (table == "").all()
     return table.loc[:, ~empty | table.columns.isin(kept)]
 
 
