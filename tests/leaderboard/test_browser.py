@@ -60,7 +60,7 @@ def test_a_visitor_filters_ranks_and_hands_on_what_is_seen(chromium, address, vi
     visit.until(lambda: set(visit.column("pruner")) == {"magnitude"}, "the filter leaves magnitude")
     by_accuracy = visit.column("name")
     visit.choose("Rank by", "Brier")
-    visit.until(lambda: visit.head()[4] == "Brier ↓", "Brier comes first")
+    visit.until(lambda: visit.head()[6] == "Brier ↓", "Brier comes first")
     rows = visit.column("name")
     assert rows == by_accuracy[::-1]
     visit.turn_to("Submission").turn_to("Board")

@@ -143,13 +143,13 @@ def test_a_series_of_a_detector_that_no_run_has_says_so(url):
 def test_corruptions_are_those_of_the_severity(url):
     fill(url, some_run(pruner="snip", sparsity=0.9, accuracy=0.9))
     for severity, value in (("mean", 0.6), ("5", 0.4)):
-        table = visit("Corruptions", severity=severity).dataframe[0].value
+        table = visit("Corruptions", severity=severity).dataframe[0].value.set_index("row")
         assert table.loc["snip 90 %", "fog"] == pytest.approx(value)
 
 
 def test_corruptions_relative_to_dense_are_families(url):
     fill(url, *two_seeds())
-    table = visit("Corruptions", relative=True, severity="5").dataframe[0].value
+    table = visit("Corruptions", relative=True, severity="5").dataframe[0].value.set_index("row")
     ratios = (0.21 / 0.41, 0.22 / 0.42)
     assert table.loc["snip 90 %", "fog"] == pytest.approx(sum(ratios) / 2)
     assert table.index.tolist() == ["snip 90 %"]
