@@ -16,6 +16,15 @@ def grid(frame: pd.DataFrame, *, alt: str, **options: Any) -> None:
     st.dataframe(harmless(frame), hide_index=True, width="stretch", alt=alt, **options)
 
 
+def ticked(frame: pd.DataFrame, *, alt: str, **options: Any) -> list[str]:
+    """The same with rows to tick, and the labels of those that are."""
+    shown = harmless(frame)
+    drawn = st.dataframe(
+        shown, hide_index=True, width="stretch", alt=alt, on_select="rerun", **options
+    )
+    return [str(frame.index[row]) for row in drawn["selection"]["rows"]]
+
+
 def harmless(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame without programs: `'` stands before them, � for signs that cannot be seen."""
     result = frame.copy(deep=False)

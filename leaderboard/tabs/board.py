@@ -3,6 +3,7 @@
 import math
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -12,7 +13,8 @@ from bench.flags import FLAGS
 from bench.headline import HEADLINE, higher_is_better
 from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
-from leaderboard.grid import grid
+from leaderboard.grid import grid, ticked
+from leaderboard.tabs.submission import named
 from leaderboard.view import View
 from leaderboard.views.board import board, with_intervals
 
@@ -41,17 +43,34 @@ def show(view: View) -> None:
     if leaders:
         table = with_intervals(table, view.source.standings(leaders, by))
     part = _page(table)
-    grid(
+    drawn = grid if view.to_dense else ticked
+    runs = drawn(
         part,
         height=min(ROW * (len(part) + 1) + 3, TALLEST),
         column_config=_config(table, view.to_dense),
         alt=f"Ranking by {HEADLINE[by].title}",
     )
+    _ways(view, runs or [])
     for flag in dict.fromkeys(" ".join(part.get("flags", [])).split()):
         if flag in FLAGS:  # any other word is a stranger's, and shown in the table alone
             st.text(f"{flag}: {FLAGS[flag].meaning}.")
     _exports(table)
     st.caption(CONVENTIONS)
+
+
+def _ways(view: View, runs: list[str]) -> None:
+    """Links from the ticked rows to the tabs that are about them; each keeps the filters."""
+    names = named(view.rows)
+    labels = [names[run] for run in runs]
+    if len(labels) == 1:
+        _link("Open the run", tab="Submission", run=labels[0])
+    elif labels:
+        _link("Compare the runs", tab="Compare", compared=labels)
+
+
+def _link(title: str, **choices: str | list[str]) -> None:
+    kept = {key: st.query_params.get_all(key) for key in st.query_params}
+    st.link_button(title, f"?{urlencode({**kept, **choices}, doseq=True)}")
 
 
 def _columns() -> tuple[str, list[str]]:

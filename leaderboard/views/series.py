@@ -24,11 +24,6 @@ class Series:
     by: tuple[str, ...]
     detected: bool
 
-    @property
-    def severe(self) -> bool:
-        """Whether a severity has to be chosen."""
-        return self.task == "shift"
-
 
 ATTACK, CORRUPTION, SET = ("attack", "epsilon"), ("corruption",), ("set",)
 SERIES: Mapping[str, Series] = {

@@ -129,3 +129,22 @@ def test_a_run_that_is_added_is_there_at_the_next_click(url):
     with open_store(url) as store:
         save_run(store, some_run(pruner="snip", sparsity=0.9))
     assert slugs(settled(page.run())) == ["dense", "snip-0.9"]
+
+
+# from the board to a run's own tab
+
+
+def test_a_link_to_a_submission_and_to_a_comparison_shows_the_runs_that_it_names(filled):
+    names = {run.run_id: run.submission.slug for run in filled}
+    labels = [f"snip-{part} · seed 1234 · {id_[:6]}" for id_, part in _snips(names)]
+    page = at(tab="Submission", run=labels[1])
+    shown = dict(page.dataframe[0].value.itertuples(index=False))
+    assert shown["slug"] == "snip-0.9"
+    assert at(tab="Compare", compared=labels).multiselect(key="compared").value == [
+        id_ for id_, _ in _snips(names)
+    ]
+
+
+def _snips(names: dict[str, str]) -> list[tuple[str, str]]:
+    found = [(id_, slug.removeprefix("snip-")) for id_, slug in names.items() if "snip" in slug]
+    return sorted(found, key=lambda item: item[1])
