@@ -75,6 +75,17 @@ def test_a_visitor_filters_ranks_and_hands_on_what_is_seen(chromium, address, vi
         assert friend.page.get_by_role("button", name="Remove magnitude").count() == 1
 
 
+def test_ticked_rows_are_compared_by_a_link(visit):
+    visit.open()
+    place = visit.grid().bounding_box()
+    for row in (1, 2):  # the boxes to tick are drawn, not elements
+        visit.page.mouse.click(place["x"] + 15, place["y"] + 35 * row + 17)
+        visit.page.wait_for_timeout(500)
+    link = visit.page.get_by_role("link", name="Compare the runs")
+    visit.open(link.get_attribute("href"))
+    assert visit.page.get_by_role("button", name="Remove ").count() == 2
+
+
 def test_a_click_on_a_head_sorts(visit):
     visit.open("?search=snip")
     ranked = visit.column("name")
