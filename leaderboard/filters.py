@@ -5,7 +5,6 @@ import streamlit as st
 
 from leaderboard.source import Source
 from leaderboard.view import View
-from leaderboard.views.board import groups
 
 # column -> name; offered where the group has more than one value of it
 WORDS = {
@@ -24,7 +23,7 @@ NOT_DECLARED = "not declared"
 
 def chosen(source: Source) -> View:
     """The controls, and the view that they ask for."""
-    named = groups(source.runs(), source.own())
+    named = source.groups()
     with st.sidebar:
         name = st.selectbox(
             "Suite and protocol",

@@ -18,8 +18,10 @@ def grid(frame: pd.DataFrame, *, alt: str, **options: Any) -> None:
 
 def harmless(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame without programs: `'` stands before them, � for signs that cannot be seen."""
-    words = frame.select_dtypes(["str", "object"])
-    return frame.assign(**{column: words[column].map(_plain) for column in words})
+    plain = frame.copy()
+    for column in frame.select_dtypes(["str", "object"]):
+        plain[column] = frame[column].map(_plain)
+    return plain
 
 
 def _plain(cell: object) -> object:

@@ -25,6 +25,7 @@ from bench.store import (
     run_frame,
     score_frame,
 )
+from leaderboard.views.board import groups
 
 Answer = TypeVar("Answer")
 
@@ -45,10 +46,9 @@ class Source:
         """`bench.ranking.summary` of all runs."""
         return _runs(self)[0]
 
-    def own(self) -> "pd.Index[str]":
-        """Ids of the runs of the first store."""
-        home = _runs(self)[1]
-        return home.index[home == 0]
+    def groups(self) -> dict[str, pd.DataFrame]:
+        """The same by comparable group, named; those with most runs of the first store first."""
+        return _groups(self)
 
     def scores(self, suite: str, **conditions: object) -> pd.DataFrame:
         """`bench.store.score_frame` of a suite, without the rows of runs that have no such score.
@@ -93,6 +93,12 @@ def _runs(source: Source) -> tuple[pd.DataFrame, pd.Series]:
     both = both.iloc[trust.argsort(kind="stable")[::-1]] if len(frames) > 1 else both
     runs = both.drop_duplicates("run_id")
     return summary(runs), runs.set_index("run_id")["store"]
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _groups(source: Source) -> dict[str, pd.DataFrame]:
+    table, home = _runs(source)
+    return groups(table, home.index[home == 0])
 
 
 @st.cache_resource(max_entries=32, show_spinner="Reading the scores …")

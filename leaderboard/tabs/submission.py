@@ -1,6 +1,8 @@
 """One run: its card, its numbers, its layers, where it comes from."""
 
+from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -27,19 +29,7 @@ def show(view: View) -> None:
         st.text(f"It stands in place of run {entry.corrected}: {entry.reason}")
     for flag, meaning in meanings(str(view.rows.loc[run_id, "flags"]).split()).items():
         st.text(f"⚑ {flag}: {meaning}.")
-    left, right = st.columns(2)
-    with left:
-        grid(card(record), alt="Card of the run")
-    with right:
-        grid(
-            standing(view.group, run_id),
-            column_config={
-                "value": st.column_config.NumberColumn(format="%.4g"),
-                "best": st.column_config.NumberColumn(format="%.4g"),
-                "first": st.column_config.TextColumn("who is first"),
-            },
-            alt="Headline numbers of the run and their ranks",
-        )
+    _tables(record, view.group)
     chart = layers(scores)
     if chart is not None:
         st.text("Sparsity of each layer")
@@ -61,6 +51,23 @@ def show(view: View) -> None:
         "application/json",
         on_click="ignore",
     )
+
+
+def _tables(record: Mapping[str, Any], group: pd.DataFrame) -> None:
+    """Who the run is, beside its headline numbers."""
+    left, right = st.columns(2)
+    with left:
+        grid(card(record), alt="Card of the run")
+    with right:
+        grid(
+            standing(group, record["run_id"]),
+            column_config={
+                "value": st.column_config.NumberColumn(format="%.4g"),
+                "best": st.column_config.NumberColumn(format="%.4g"),
+                "first": st.column_config.TextColumn("who is first"),
+            },
+            alt="Headline numbers of the run and their ranks",
+        )
 
 
 def named(rows: pd.DataFrame) -> dict[str, str]:

@@ -24,7 +24,7 @@ def groups(table: pd.DataFrame, own: "pd.Index[str]") -> dict[str, pd.DataFrame]
     """
     named: dict[str, pd.DataFrame] = {}
     by_group = [rows for _, rows in table.groupby(GROUP, dropna=False, sort=True)]
-    weights = [(int(rows.index.isin(own).sum()), len(rows)) for rows in by_group]
+    weights = [(int((own.get_indexer(rows.index) >= 0).sum()), len(rows)) for rows in by_group]
     order = sorted(range(len(by_group)), key=lambda place: weights[place], reverse=True)
     for rows in (by_group[place] for place in order):
         first = rows.iloc[0]
