@@ -33,7 +33,7 @@ def groups(table: pd.DataFrame, first: "pd.Index[str] | None" = None) -> dict[st
     """
     parts = [rows for _, rows in table.groupby(GROUP, dropna=False, sort=True)]
     if first is not None:
-        parts.sort(key=lambda rows: (-int(rows.index.isin(first).sum()), -len(rows)))
+        parts.sort(key=lambda rows: (-int((first.get_indexer(rows.index) >= 0).sum()), -len(rows)))
     named: dict[str, pd.DataFrame] = {}
     for rows in parts:
         row = rows.iloc[0]

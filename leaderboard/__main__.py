@@ -4,18 +4,22 @@ import argparse
 import os
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
+from threading import Thread
 
 SETTINGS = {
     "server.address": "127.0.0.1",
     "server.maxUploadSize": "1",
+    "server.scriptHealthCheckEnabled": "true",
     "server.showEmailPrompt": "false",
     "browser.gatherUsageStats": "false",
     "client.showErrorDetails": "none",
     "client.toolbarMode": "viewer",
     "runner.magicEnabled": "false",
-    "theme.light.primaryColor": "#0072B2",
-    "theme.dark.primaryColor": "#2288C6",
+    "theme.light.primaryColor": "#0072B2",  # one for both would always be light
+    "theme.dark.primaryColor": "#2185C5",
 }
 
 
@@ -27,6 +31,23 @@ def command(store: str, port: int, *, headless: bool = False) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", *options, str(app), "--", store]
 
 
+def warm_up(port: int, patience: float = 60.0) -> None:
+    """Has the server draw the page once, so that the first visitor need not wait for imports.
+
+    Args:
+        port: Of the server, which may not answer yet.
+        patience: Seconds to wait for it.
+    """
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        try:
+            address = f"http://127.0.0.1:{port}/_stcore/script-health-check"
+            with urllib.request.urlopen(address, timeout=patience):
+                return
+        except OSError:
+            time.sleep(0.1)
+
+
 def main() -> int:
     """Parses the options and serves until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m leaderboard")
@@ -34,6 +55,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--headless", action="store_true", help="Do not open a browser.")
     given = parser.parse_args()
+    Thread(target=warm_up, args=[given.port], daemon=True).start()
     try:
         page = command(given.store, given.port, headless=given.headless)
         return subprocess.run(page, check=False).returncode

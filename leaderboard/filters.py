@@ -3,7 +3,6 @@
 import pandas as pd
 import streamlit as st
 
-from bench.legend import groups
 from leaderboard.source import Source
 from leaderboard.view import View
 
@@ -24,7 +23,7 @@ NOT_DECLARED = "not declared"
 
 def chosen(source: Source) -> View:
     """The controls, and the view that they ask for."""
-    named = groups(source.runs(), source.own())
+    named = source.groups()
     with st.sidebar:
         name = st.selectbox(
             "Suite and protocol",

@@ -14,6 +14,7 @@ import streamlit as st
 from bench.answers import needed
 from bench.errors import BenchError
 from bench.headline import HEADLINE
+from bench.legend import groups
 from bench.ranking import summary
 from bench.records import TRUST
 from bench.standings import standings
@@ -48,10 +49,9 @@ class Source:
         """`bench.ranking.summary` of all runs."""
         return _runs(self)[0]
 
-    def own(self) -> "pd.Index[str]":
-        """Ids of the runs of the first store."""
-        home = _runs(self)[1]
-        return home.index[home == 0]
+    def groups(self) -> dict[str, pd.DataFrame]:
+        """The same by comparable group, named; those with most runs of the first store first."""
+        return _groups(self)
 
     def scores(self, ids: Sequence[str], **conditions: object) -> pd.DataFrame:
         """`bench.store.score_frame` of runs; one without such a score has no row.
@@ -100,6 +100,12 @@ def _runs(source: Source) -> tuple[pd.DataFrame, pd.Series]:
     both = both.iloc[trust.argsort(kind="stable")[::-1]] if len(frames) > 1 else both
     runs = both.drop_duplicates("run_id")
     return summary(runs), runs.set_index("run_id")["store"]
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _groups(source: Source) -> dict[str, pd.DataFrame]:
+    table, home = _runs(source)
+    return groups(table, home.index[home == 0])
 
 
 @st.cache_resource(max_entries=32, show_spinner="Reading the scores …")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ PRAGMAS = (
     "trusted_schema=OFF",
 )
 PATIENCE = {True: 3_000, False: 30_000}  # milliseconds for another's write: of readers, of writers
+UPGRADING = Lock()  # Alembic keeps in a global what it is at
 ONE_AT_A_TIME = 20221128  # number of PostgreSQL's lock for a change of the schema
 
 
@@ -164,7 +166,8 @@ def _brought_up_to_date(engine: Engine, readonly: bool) -> bool:
                 _back_up(Path(str(engine.url.database)), present)
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            with UPGRADING:
+                command.upgrade(config, "head")
         make_anew(connection)
         return True
 

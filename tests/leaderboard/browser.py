@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,18 +45,23 @@ def chromium() -> "Iterator[Browser]":
         browser.close()
 
 
+def of_store(store: str, port: int) -> list[str]:
+    """The command line that serves the page of a store."""
+    command = [sys.executable, "-m", "leaderboard", "--store", store, "--port", str(port)]
+    return [*command, "--headless"]
+
+
 @contextmanager
-def serving(store: str, **environment: str) -> Iterator[str]:
-    """Address of a page of a store, served as `python -m leaderboard` serves it."""
+def serving(what: str, command: Callable[[str, int], list[str]] = of_store) -> Iterator[str]:
+    """Address of a page of a store, or of what else the command line serves."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "leaderboard", "--store", store, "--port", str(port)]
     server = subprocess.Popen(
-        [*command, "--headless"],
+        command(what, port),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(PICTURES.parent), **environment},
+        env={**os.environ, "PYTHONPATH": str(PICTURES.parent)},
         start_new_session=True,
     )
     address = f"http://127.0.0.1:{port}"

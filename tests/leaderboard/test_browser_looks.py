@@ -32,6 +32,11 @@ def test_text_stands_out_from_what_is_behind_it(chromium, address, tab, scheme, 
     with visiting(chromium, address, **look) as visit:
         visit.open(f"?tab={tab}")
         visit.page.wait_for_timeout(1000)  # charts and tables are drawn after the script
+        height = visit.page.evaluate("document.querySelector('.stMain').scrollHeight")
+        visit.page.set_viewport_size({"width": width, "height": min(height, 4000)})
+        visit.page.wait_for_timeout(500)
         picture = PICTURES / f"{tab.lower()}-{width}-{scheme}.png"
-        visit.page.screenshot(path=picture, full_page=True)
+        visit.page.screenshot(path=picture)
         assert visit.page.evaluate(READABLE) == []
+        background = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
+        assert (visit.page.evaluate(background) == "rgb(255, 255, 255)") == (scheme == "light")

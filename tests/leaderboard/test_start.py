@@ -1,3 +1,4 @@
+import io
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ def started(monkeypatch):
         return subprocess.CompletedProcess(command, 3)
 
     monkeypatch.setattr(start.subprocess, "run", run)
+    monkeypatch.setattr(start, "warm_up", lambda port: None)
     return commands
 
 
@@ -54,6 +56,25 @@ def test_the_store_is_named_by_option_then_environment_then_default(
     monkeypatch.setattr("sys.argv", ["leaderboard", *arguments, "--port", "8600", "--headless"])
     assert start.main() == 3
     assert started == [start.command(store, 8600, headless=True)]
+
+
+def test_the_server_is_asked_to_draw_the_page_until_it_does(monkeypatch):
+    asked = []
+
+    def urlopen(address, timeout):
+        asked.append(address)
+        if len(asked) < 3:
+            raise ConnectionRefusedError
+        return io.BytesIO(b"ok")
+
+    monkeypatch.setattr(start.urllib.request, "urlopen", urlopen)
+    start.warm_up(8600)
+    assert asked == ["http://127.0.0.1:8600/_stcore/script-health-check"] * 3
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setattr(start.urllib.request, "urlopen", lambda *_, **__: 1 / 0)
+    start.warm_up(8600, patience=0)
 
 
 @pytest.mark.slow

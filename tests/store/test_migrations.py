@@ -6,13 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from bench.store import load_outcomes, load_run, open_store, save_run, verify_chain
+from bench.store import load_outcomes, load_run, open_store, run_frame, save_run, verify_chain
 from tests.store.ledgers import fill_old, old_id, outcomes, small_run
 
 
@@ -96,3 +97,11 @@ def test_a_migration_killed_at_any_moment_leaves_the_old_store_or_the_new(tmp_pa
         for copy in tmp_path.glob("*.schema-0001*"):
             copy.unlink()
     assert "0001" in states, states
+
+
+def test_stores_are_made_in_several_threads_of_one_process(tmp_path):
+    urls = [f"sqlite:///{tmp_path / str(number)}.db" for number in range(4)]
+    with ThreadPoolExecutor(len(urls)) as threads:
+        for store in threads.map(open_store, urls):
+            with store:
+                assert run_frame(store).empty
