@@ -265,6 +265,7 @@ def _misfits(name: str, value: object, kind: Any) -> Iterator[str]:
             yield from _misfits(f"{name}[{number}]", part, arguments[0])
     elif origin is Mapping and isinstance(value, Mapping):
         for key, part in value.items():
+            yield from _misfits(f"{name}, key", key, arguments[0])
             yield from _misfits(f"{name}[{key!r}]", part, arguments[1])
     elif not _fits(value, kind):
         yield f"{name}: got {value!r}, expected {getattr(kind, '__name__', kind)}"
@@ -279,9 +280,16 @@ def _fits(value: object, kind: Any) -> bool:
         return any(_fits(value, one) for one in arguments)
     if isinstance(value, int) and abs(value) > LARGEST_COUNT:
         return False
+    if isinstance(value, str) and not _encodable(value):
+        return False
     if kind is float:
         return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
     return isinstance(value, origin or kind) and (kind is bool or type(value) is not bool)
+
+
+def _encodable(text: str) -> bool:
+    """Whether the text can be written: half a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 @cache

@@ -1,6 +1,7 @@
 """A table on the page. Its toolbar writes CSV as it is shown, so no cell may be a formula."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,17 +12,17 @@ from bench.tables import FORMULA
 INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b-\x1f\x7f]")
 
 
+SHAPE: Mapping[str, Any] = {"hide_index": True, "width": "stretch", "placeholder": "–"}
+
+
 def grid(frame: pd.DataFrame, *, alt: str, **options: Any) -> None:
     """Draws a frame as wide as its place; of a stranger's words only those that can be seen."""
-    st.dataframe(harmless(frame), hide_index=True, width="stretch", alt=alt, **options)
+    st.dataframe(harmless(frame), alt=alt, **SHAPE, **options)
 
 
 def ticked(frame: pd.DataFrame, *, alt: str, **options: Any) -> list[str]:
     """The same with rows to tick, and the labels of those that are."""
-    shown = harmless(frame)
-    drawn = st.dataframe(
-        shown, hide_index=True, width="stretch", alt=alt, on_select="rerun", **options
-    )
+    drawn = st.dataframe(harmless(frame), alt=alt, on_select="rerun", **SHAPE, **options)
     return [str(frame.index[row]) for row in drawn["selection"]["rows"]]
 
 

@@ -110,6 +110,8 @@ def test_a_record_of_another_shape_is_refused(change):
         ("run", {"seconds": float("inf")}, "run.seconds: got inf"),
         ("run", {"data": {"digits": 7}}, "'digits'.*got 7, expected str"),
         ("run", {"data": None}, "run.data: got None"),
+        ("run", {"data": {"\ud800": "a"}}, "run.data, key: got"),
+        ("submission", {"slug": "half \udfff"}, "run.submission.slug: got"),
         ("run", {"flags": [1]}, "run.flags.0.: got 1"),
         ("submission", {"seed": "one"}, "run.submission.seed: got 'one'"),
         ("submission", {"mean": ["a"]}, "run.submission.mean.0.: got 'a'"),
