@@ -24,7 +24,7 @@ LARGEST = 2_000_000  # bytes
 BARE = """
 import pandas as pd, streamlit as st
 by = st.selectbox("Rank by", ["accuracy", "Brier", "shift"])
-names = [*"abcd", by + " ", *"efghijklmnop"]
+names = [*"abcdef", by + " ", *"ghijklmnop"]
 st.dataframe(pd.DataFrame({name: range(250) for name in names}), hide_index=True)
 """
 
@@ -83,7 +83,7 @@ def ranked(visit: Visit, title: str) -> float:
     box.click()
     option = visit.page.get_by_role("option", name=title, exact=True)
     option.wait_for()
-    first = f"canvas[data-testid=data-grid-canvas] [aria-colindex='5']:text('{title} ')"
+    first = f"canvas[data-testid=data-grid-canvas] [aria-colindex='7']:text('{title} ')"
 
     def choose() -> None:
         option.click()
