@@ -110,6 +110,7 @@ def test_the_board_is_exported_as_a_page_of_every_run(store, tmp_path):
     assert store not in page
 
 
+@pytest.mark.slow
 def test_the_same_command_twice_writes_the_same_bytes_but_for_times(dense, tmp_path):
     records = []
     for name in ("one", "two"):

@@ -32,6 +32,8 @@ STOPS = """() => {
 }"""
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 STOPS_OF_TABLES = 60  # Tab goes through the cells of a row before it leaves a table
+FIRST = ("Board", "Submission")
+EACH = [pytest.param(tab, marks=() if tab in FIRST else pytest.mark.slow) for tab in TABS]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,7 @@ def test_exports_are_read_back_and_no_cell_is_a_formula(visit, tmp_path):
     assert files["latex"].read_text().count("\\\\") > len(rows)
 
 
-@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("tab", EACH)
 def test_the_csv_of_a_tables_own_toolbar_has_no_formula(visit, tab, tmp_path):
     visit.page.add_init_script("delete window.showSaveFilePicker")  # it asks where to
     visit.open(f"?tab={tab}&search=HYPERLINK")
@@ -130,7 +132,7 @@ def test_the_record_that_is_downloaded_is_a_run(visit, tmp_path):
     assert run.run_id == path.stem
 
 
-@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("tab", EACH)
 def test_strangers_words_do_nothing_but_stand_there(visit, tab):
     visit.open(f"?tab={tab}")
     for relative in (False, True):
@@ -159,7 +161,7 @@ def test_the_page_of_every_strangers_run_shows_it(visit):
             assert visit.page.evaluate("window.harmed") is None
 
 
-@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("tab", EACH)
 def test_every_control_has_a_name_and_is_reached_by_tab(visit, tab):
     visit.open(f"?tab={tab}")
     assert visit.page.evaluate(NAMELESS) == []
@@ -171,7 +173,7 @@ def test_every_control_has_a_name_and_is_reached_by_tab(visit, tab):
     assert [stop for place, stop in enumerate(stops) if str(place) not in reached] == []
 
 
-@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("tab", EACH)
 def test_a_telephone_scrolls_down_only(chromium, address, tab):
     with visiting(chromium, address, viewport={"width": 400, "height": 800}) as visit:
         visit.open(f"?tab={tab}")

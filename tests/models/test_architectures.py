@@ -81,7 +81,9 @@ def test_the_last_linear_layer_gives_the_logits(name):
     assert torch.equal(seen[0], answer)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n == "alexnet" else ()) for n in NAMES]
+)
 def test_a_seed_gives_the_same_weights(name):
     first, again, other = fresh(name, 1), fresh(name, 1), fresh(name, 2)
     weights = [

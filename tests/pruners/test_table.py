@@ -21,6 +21,7 @@ from bench.training import Training
 from tests.pruners.settings import tiny
 
 SPARSITIES = (0, 0.5, 0.9, 0.98)
+QUICK = ("snip", "early-crop", "edge-popup-after", "cropit-s")
 
 
 def check_sparsity(training: Training[Normalised], structure: str, sparsity: float) -> None:
@@ -108,7 +109,9 @@ def test_every_pruner_scores_every_weight_with_a_number_and_leaves_the_network_a
         assert value.grad is None
 
 
-@pytest.mark.parametrize("name", PRUNERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in PRUNERS]
+)
 def test_every_pruner_writes_a_submission_of_its_sparsity(name, dense, tmp_path):
     folder = baselines.prune(Plan("digits"), Cut(name, 0.9), tmp_path / "out", parent=dense)
     record, row = load_submission(folder).record, PRUNERS[name]
