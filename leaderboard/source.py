@@ -5,6 +5,7 @@ it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -125,12 +126,14 @@ def _scores(
 def _standings(source: Source, ids: tuple[str, ...], column: str) -> pd.DataFrame:
     rows = source.runs().loc[list(ids)]
     scores = source.scores(ids, task=("clean", HEADLINE[column].task))
-    wanted = needed(column, str(rows["suite"].iloc[0]))
+    wanted, home = needed(column, str(rows["suite"].iloc[0])), _runs(source)[1]
+    with ExitStack() as stack:
+        stores = [stack.enter_context(open_store(url, readonly=True)) for url in source.urls]
 
-    def outcomes(run_id: str) -> Mapping[str, Outcome]:
-        return _first(source, lambda store: load_outcomes(store, run_id, wanted))
+        def outcomes(run_id: str) -> Mapping[str, Outcome]:
+            return load_outcomes(stores[home[run_id]], run_id, wanted)
 
-    return standings(rows, column, outcomes, scores)
+        return standings(rows, column, outcomes, scores)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
