@@ -10,13 +10,13 @@ demo: .venv/installed
 
 # One process a core, of one thread: small networks gain little from a second thread
 test test-all: export OMP_NUM_THREADS := 1
-PYTEST := $(BIN)/pytest --numprocesses logical --dist loadfile tests --ignore tests/performance
+PYTEST := $(BIN)/pytest --numprocesses logical tests --ignore tests/performance
 
 test: check
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" --dist loadfile
 
 test-all: .venv/installed
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --dist worksteal
 
 bench: .venv/installed
 	$(BIN)/pytest tests/performance -s --timeout 1800
