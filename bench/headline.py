@@ -155,4 +155,4 @@ def _number(scores: list[Score], lowest: bool) -> float | str:
     broken = reasons.difference(PASSED_OVER)
     if broken or not values:
         return min(broken or reasons, default="not_run")
-    return min(values) if lowest else fmean(values)
+    return float(min(values)) if lowest else fmean(values)

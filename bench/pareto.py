@@ -9,14 +9,13 @@ import pandas as pd
 from bench.errors import BenchError
 from bench.headline import HEADLINE, higher_is_better
 from bench.protocol import METRICS
-from bench.ranking import GROUP
+from bench.ranking import GROUP, PRUNED, any_of
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
 AXES = ["sparsity", *(column for column in HEADLINE if higher_is_better(column) is not None)]
-# What `bench.ranking.relative` has a row for, but for the declared sparsity
-FAMILY = [*GROUP, "architecture", "recipe", "pruner", "moment", "scope", "structure"]
+CURVE = [*GROUP, *PRUNED]  # whose runs at several sparsities are one curve
 NEAR = 0.005  # of sparsity: what is closer counts as one sparsity; seeds differ by less
 
 
@@ -156,7 +155,7 @@ def area(table: pd.DataFrame, column: str) -> pd.DataFrame:
         column: Of `HEADLINE`.
 
     Returns:
-        A row for each family: the columns of `FAMILY`, `flags` (of any of its runs), `low` and
+        A row for each family: the columns of `CURVE`, `flags` (of any of its runs), `low` and
         `high` (the range), `sparsities` (count in the range), `area` and `why` (text: why there is
         none, or ""). Without an area are families of one sparsity, which leave the range as it is,
         with fewer than two in the range, or with a missing number in the range.
@@ -167,13 +166,13 @@ def area(table: pd.DataFrame, column: str) -> pd.DataFrame:
     if column not in HEADLINE:
         raise BenchError("E-BAD-VALUE", f"area: got {column!r}, expected one of {list(HEADLINE)}")
     placed = table.dropna(subset=["sparsity"])
-    families = _means(placed, column).groupby(FAMILY, dropna=False, sort=True)
+    families = _means(placed, column).groupby(CURVE, dropna=False, sort=True)
     parts = families[["sparsity", "height"]]
-    flagged = placed[[*FAMILY, "flags"]].drop_duplicates().groupby(FAMILY, dropna=False, sort=True)
-    flags = [_every(words) for _, words in flagged["flags"]]
+    flagged = placed[[*CURVE, "flags"]].drop_duplicates().groupby(CURVE, dropna=False, sort=True)
+    flags = [any_of(words) for _, words in flagged["flags"]]
     curves = [(key, part.to_numpy().T) for key, part in parts]
     low, high = _shared([curve for _, curve in curves])
-    columns = [*FAMILY, "flags", "low", "high", "sparsities", "area", "why"]
+    columns = [*CURVE, "flags", "low", "high", "sparsities", "area", "why"]
     rows = [
         (*key, words, low, high, *_under(curve, low, high))
         for (key, curve), words in zip(curves, flags, strict=True)
@@ -184,14 +183,10 @@ def area(table: pd.DataFrame, column: str) -> pd.DataFrame:
 def _means(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """For each family and sparsity the means over seeds, `sparsity` and `height`."""
     level = table["declared_sparsity"].fillna(table["sparsity"])
-    grouped = table.assign(level=level).groupby([*FAMILY, "level"], dropna=False, sort=True)
+    grouped = table.assign(level=level).groupby([*CURVE, "level"], dropna=False, sort=True)
     means = grouped.agg(sparsity=("sparsity", "mean"))
     means["height"] = grouped[column].mean(skipna=False)
     return means.reset_index().sort_values(["sparsity", "height"])
-
-
-def _every(flags: pd.Series) -> str:
-    return " ".join(dict.fromkeys(" ".join(flags).split()))
 
 
 def _shared(curves: Sequence[Floats]) -> tuple[float, float]:

@@ -118,7 +118,7 @@ def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     trusted = table.assign(trusted=_trusted)
     grouped = trusted.groupby([*GROUP, *PRUNED, "declared_sparsity"], dropna=False, sort=True)
     result = grouped.agg(
-        flags=("flags", _any_of),
+        flags=("flags", any_of),
         trust=("trusted", lambda trusted: TRUST[trusted.min()]),
         seeds=("seed", "nunique"),
         sparsity=("sparsity", "mean"),
@@ -135,7 +135,8 @@ def _trusted(table: pd.DataFrame) -> pd.Series:
     return table["trust"].map(places).fillna(0).astype(int)
 
 
-def _any_of(flags: pd.Series) -> str:
+def any_of(flags: pd.Series) -> str:
+    """The flags that any of some runs has, each once."""
     return " ".join(dict.fromkeys(" ".join(flags).split()))
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pandas as pd
 
 from bench.flags import meanings
-from bench.headline import HEADLINE, higher_is_better
+from bench.headline import HEADLINE
+from bench.legend import head
 from bench.ranking import rank, relative, summary
 from bench.records import Run
 from bench.tables import markdown
@@ -116,9 +117,7 @@ def _number(value: float) -> str:
 
 
 def _arrows() -> str:
-    ends = {True: "↑", False: "↓", None: ""}
-    words = [f"{HEADLINE[name].title} {ends[higher_is_better(name)]}" for name in COLUMNS]
-    return f"{NEW.strip()} is this submission. Better is: {', '.join(words)}."
+    return f"{NEW.strip()} is this submission. Better is: {', '.join(map(head, COLUMNS))}."
 
 
 def _left_out(run: Run) -> list[str]:

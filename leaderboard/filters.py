@@ -5,6 +5,7 @@ import streamlit as st
 
 from leaderboard.source import Source
 from leaderboard.view import View
+from leaderboard.views.marks import NOT_DECLARED
 
 # column -> name; offered where the group has more than one value of it
 WORDS = {
@@ -18,7 +19,6 @@ WORDS = {
     "trust": "Trust",
 }
 SEARCHED = ["slug", "pruner", "architecture", "recipe", "flags"]
-NOT_DECLARED = "not declared"
 
 
 def chosen(source: Source) -> View:

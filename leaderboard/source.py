@@ -4,16 +4,15 @@ Frames are kept between clicks and visitors until a row is added; whoever gets o
 it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from bench.answers import needed
-from bench.errors import BenchError
 from bench.headline import HEADLINE
 from bench.legend import groups
 from bench.ranking import summary
@@ -22,7 +21,6 @@ from bench.standings import standings
 from bench.store import (
     Entry,
     Outcome,
-    Store,
     head,
     load_entry,
     load_outcomes,
@@ -30,8 +28,6 @@ from bench.store import (
     run_frame,
     score_frame,
 )
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +64,17 @@ class Source:
         return _standings(self, tuple(ids), column)
 
     def entry(self, run_id: str) -> Entry:
-        """A run as it is written, with its place in the ledger; BenchError if it is not there."""
-        return _first(self, lambda store: load_entry(store, run_id))
+        """A run as it is written, with its place in the ledger."""
+        with open_store(self.home(run_id), readonly=True) as store:
+            return load_entry(store, run_id)
 
     def outcomes(self, run_id: str) -> Mapping[str, Outcome]:
         """Answers of a run to every image, by set; none where its store keeps none."""
         return _outcomes(self, run_id)
+
+    def home(self, run_id: str) -> str:
+        """URL of the store that has the run with the most trust."""
+        return self.urls[_runs(self)[1][run_id]]
 
 
 def opened(urls: tuple[str, ...]) -> Source:
@@ -109,7 +110,7 @@ def _groups(source: Source) -> dict[str, pd.DataFrame]:
     return groups(table, home.index[home == 0])
 
 
-@st.cache_resource(max_entries=32, show_spinner="Reading the scores …")
+@st.cache_resource(max_entries=8, show_spinner="Reading the scores …")
 def _scores(
     source: Source, ids: tuple[str, ...], conditions: tuple[tuple[str, Any], ...]
 ) -> pd.DataFrame:
@@ -126,28 +127,17 @@ def _scores(
 def _standings(source: Source, ids: tuple[str, ...], column: str) -> pd.DataFrame:
     rows = source.runs().loc[list(ids)]
     scores = source.scores(ids, task=("clean", HEADLINE[column].task))
-    wanted, home = needed(column, str(rows["suite"].iloc[0])), _runs(source)[1]
+    wanted = needed(column, str(rows["suite"].iloc[0]))
     with ExitStack() as stack:
-        stores = [stack.enter_context(open_store(url, readonly=True)) for url in source.urls]
+        stores = {url: stack.enter_context(open_store(url, readonly=True)) for url in source.urls}
 
         def outcomes(run_id: str) -> Mapping[str, Outcome]:
-            return load_outcomes(stores[home[run_id]], run_id, wanted)
+            return load_outcomes(stores[source.home(run_id)], run_id, wanted)
 
         return standings(rows, column, outcomes, scores)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def _outcomes(source: Source, run_id: str) -> Mapping[str, Outcome]:
-    return _first(source, lambda store: load_outcomes(store, run_id))
-
-
-def _first(source: Source, read: Callable[[Store], Answer]) -> Answer:
-    """What the first store that has it answers."""
-    for number, url in enumerate(source.urls, start=1):
-        try:
-            with open_store(url, readonly=True) as store:
-                return read(store)
-        except BenchError as error:
-            if error.code != "E-NO-SUCH-RUN" or number == len(source.urls):
-                raise
-    raise AssertionError("a source has at least one store")
+    with open_store(source.home(run_id), readonly=True) as store:
+        return load_outcomes(store, run_id)

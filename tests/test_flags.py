@@ -218,6 +218,6 @@ def test_the_commands_say_what_the_flags_of_their_runs_mean(tmp_path):
 
 def test_the_table_of_the_page_keeps_flags_also_beside_ratios(tmp_path):
     table = table_of(tmp_path, replace(some_run(), flags=("saturated", "not-known")))
-    for to_dense in (False, True):
-        shown = board(table, "accuracy", [], to_dense=to_dense)
+    for ratios in (None, relative(table)):
+        shown = board(table, "accuracy", [], ratios)
         assert shown["flags"].tolist() == ["saturated not-known"]

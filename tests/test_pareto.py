@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 
 from bench.errors import BenchError
 from bench.headline import HEADLINE
-from bench.pareto import AXES, FAMILY, area, dominators, front, oriented
+from bench.pareto import AXES, CURVE, area, dominators, front, oriented
 from bench.ranking import GROUP, relative, summary
 from bench.store import open_store, run_frame, save_run
 from tests.factories import some_run
@@ -123,7 +123,7 @@ def test_every_headline_number_and_the_sparsity_are_axes():
 def curve(pruner: str, *points: tuple[float, float | None], **fields) -> pd.DataFrame:
     """A run for each (sparsity, accuracy) of a pruner."""
     frame = pd.DataFrame(points, columns=["sparsity", "accuracy"], dtype=float)
-    given = dict.fromkeys(FAMILY, "same") | {"limit": np.nan, "pruner": pruner, "flags": ""}
+    given = dict.fromkeys(CURVE, "same") | {"limit": np.nan, "pruner": pruner, "flags": ""}
     return frame.assign(**(given | {"declared_sparsity": frame["sparsity"]} | fields))
 
 
@@ -235,9 +235,9 @@ def test_areas_of_stored_runs_and_of_their_ratios(tmp_path):
             assert save_run(store, run)
         table = summary(run_frame(store))
     ratios = relative(table)
-    assert [*ratios.columns[: len(FAMILY)]] == FAMILY
-    assert ratios.columns[len(FAMILY)] == "declared_sparsity"
-    assert set(GROUP) < set(FAMILY)
+    assert [*ratios.columns[: len(CURVE)]] == CURVE
+    assert ratios.columns[len(CURVE)] == "declared_sparsity"
+    assert set(GROUP) < set(CURVE)
     for frame, expected in ((table, 0.45), (ratios, 0.6)):
         found = area(frame, "accuracy").set_index("pruner")
         assert found.loc["snip", "area"] == pytest.approx(expected)

@@ -14,9 +14,11 @@ from bench.headline import HEADLINE, higher_is_better
 from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
 from leaderboard.grid import grid, ticked
+from leaderboard.ratios import ratios
 from leaderboard.tabs.submission import named
 from leaderboard.view import View
 from leaderboard.views.board import board, with_intervals
+from leaderboard.views.compared import NO_DENSE
 
 RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
 SHOWN = (
@@ -32,12 +34,9 @@ def show(view: View) -> None:
     """Draws the ranking."""
     by, columns = _columns()
     st.caption(explained(by, to_dense=view.to_dense))
-    table = board(view.rows, by, columns, to_dense=view.to_dense)
+    table = board(view.rows, by, columns, ratios(view))
     if table.empty:
-        st.info(
-            "No run here has a dense run of its seed, architecture and recipe beside it; "
-            "score the dense parent too, or switch off the ratios."
-        )
+        st.info(NO_DENSE)
         return
     leaders = [] if view.to_dense else list(table.index[table[by].notna()][:TESTED])
     if leaders:

@@ -9,6 +9,7 @@ from bench.protocol import METRICS
 from leaderboard.conditions import chosen_detector, chosen_severity
 from leaderboard.grid import grid
 from leaderboard.view import View
+from leaderboard.views.compared import NO_DENSE
 from leaderboard.views.corruptions import of_ratios, of_runs
 from leaderboard.views.heat import heat_map, room, shaded
 from leaderboard.views.lines import with_lines
@@ -36,10 +37,7 @@ def show(view: View) -> None:
         return
     cells = (of_ratios if view.to_dense else of_runs)(table, numbers, why)
     if cells.empty:
-        st.info(
-            "No pruned run here has a dense run of its seed, architecture and recipe: score the "
-            "dense parent too, with `bench evaluate`, or take back “Relative to dense”."
-        )
+        st.info(NO_DENSE)
         return
     _draw(cells, diverging=view.to_dense)
 

@@ -11,6 +11,7 @@ from bench.protocol import METRICS
 from leaderboard.conditions import chosen_detector, chosen_severity
 from leaderboard.grid import grid
 from leaderboard.view import View
+from leaderboard.views.compared import NO_DENSE
 from leaderboard.views.curves import HEIGHT, key_chart, sparsity_chart
 from leaderboard.views.lines import drawable, points, references, with_lines
 from leaderboard.views.marks import DENSE, encoding
@@ -18,6 +19,7 @@ from leaderboard.views.series import SERIES, Series, wide
 
 COLUMNS: Mapping[str, str] = {column.title: name for name, column in HEADLINE.items()}
 LINES, ROWS, CHARTS = 24, 4000, 20
+NOTHING = "No pruned run here has this number: add one with `bench prune` and `bench evaluate`."
 BETTER = {True: "Higher is better", False: "Lower is better", None: "Neither end is better"}
 
 
@@ -39,7 +41,7 @@ def show(view: View) -> None:
     found = points(table, columns, relative=view.to_dense)
     drawn = drawable(found, LINES, ROWS)
     if drawn.empty:
-        st.info(_nothing(to_dense=view.to_dense))
+        st.info(NO_DENSE if view.to_dense else NOTHING)
         return
     total = found.loc[found["pruner"] != DENSE, "line"].nunique()
     if drawn["line"].nunique() < total:
@@ -78,15 +80,6 @@ def _explained(what: str, *, to_dense: bool) -> str:
         f"{BETTER[better]}{shown}.{anomaly} A point is the mean over seeds, the band one standard "
         "deviation to each side, the dashed grey line dense; hollow points have flags."
     )
-
-
-def _nothing(*, to_dense: bool) -> str:
-    if to_dense:
-        return (
-            "No pruned run here has a dense run of its seed, architecture and recipe: score the "
-            "dense parent too, with `bench evaluate`, or take back “Relative to dense”."
-        )
-    return "No pruned run here has this number: add one with `bench prune` and `bench evaluate`."
 
 
 def _draw(

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.headline import HEADLINE
-from bench.ranking import rank, relative
+from bench.ranking import rank
+from leaderboard.views.compared import families_of
 
 RUN = ("rank", "slug", "pruner", "sparsity")
 FAMILY = ("rank", "pruner", "sparsity", "seeds")
@@ -13,14 +14,17 @@ ABOUT_RUN = ("architecture", "moment", "scope", "structure", "kind", "recipe", "
 ABOUT_FAMILY = ("architecture", "moment", "scope", "structure", "recipe", "trust")
 
 
-def board(rows: pd.DataFrame, by: str, columns: Sequence[str], *, to_dense: bool) -> pd.DataFrame:
+def board(
+    rows: pd.DataFrame, by: str, columns: Sequence[str], ratios: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """The ranking of a group.
 
     Args:
-        rows: Of one group of `bench.ranking.summary`.
+        rows: Of one group of `bench.ranking.summary`, filtered.
         by: Headline column that ranks.
         columns: Headline columns to show beside it.
-        to_dense: Ratios to the same-seed dense run, averaged over seeds, instead of runs.
+        ratios: `bench.ranking.relative` of the group before the filters: its families that the
+            rows have are ranked, instead of the rows.
 
     Returns:
         From best to worst, indexed as `rows` where they are runs: rank, who, the headline
@@ -29,8 +33,8 @@ def board(rows: pd.DataFrame, by: str, columns: Sequence[str], *, to_dense: bool
         for `by` and those that say who.
     """
     names = list(dict.fromkeys([by, *columns]))
-    if to_dense:
-        table = rank(relative(rows), by)
+    if ratios is not None:
+        table = rank(families_of(rows, ratios), by)
         numbers = [name for column in names for name in (column, f"{column}_std")]
         table = table[[*FAMILY, *numbers, *ABOUT_FAMILY, "flags"]]
         kept = {*FAMILY, by}

@@ -6,7 +6,8 @@ import pandas as pd
 
 from bench.headline import HEADLINE
 from bench.legend import head
-from bench.pareto import FAMILY
+from bench.ranking import GROUP, PRUNED
+from leaderboard.views.marks import NOT_DECLARED
 
 # What tells runs of one name apart, and families
 MORE = ["seed", "moment", "scope", "structure", "architecture", "recipe", "trust"]
@@ -16,8 +17,8 @@ RELATIVE = (
     "over seeds."
 )
 NO_DENSE = (
-    "There is no dense run of the same seed and recipe to compare with: score the dense parent "
-    "too, or take back *Relative to dense*."
+    "No pruned run here has a dense run of its seed, architecture and recipe: score the dense "
+    "parent too, with `bench evaluate`, or take back “Relative to dense”."
 )
 
 
@@ -33,25 +34,30 @@ def compared(rows: pd.DataFrame, ratios: pd.DataFrame | None = None) -> pd.DataF
         A first column `name`, no two alike; `pruner`, never missing; the columns of either table.
     """
     if ratios is not None:
-        table = ratios[_ways(ratios).isin(set(_ways(rows)))]
+        table = families_of(rows, ratios)
         names = map(_named, table["pruner"], table["declared_sparsity"])
         name = pd.Series(list(names), table.index, dtype=object)
     else:
         table = rows
         name = rows["slug"].astype(object)
-    table = table.assign(pruner=table["pruner"].fillna("not declared"))
+    table = table.assign(pruner=table["pruner"].fillna(NOT_DECLARED))
     table.insert(0, "name", _apart(name, table))
     return table
 
 
+def families_of(rows: pd.DataFrame, ratios: pd.DataFrame) -> pd.DataFrame:
+    """The ratios of the families that the rows have; arguments as for `compared`."""
+    return ratios[_ways(ratios).isin(set(_ways(rows)))]
+
+
 def _named(pruner: Any, sparsity: Any) -> str:
-    name = "not declared" if pd.isna(pruner) else str(pruner)
+    name = NOT_DECLARED if pd.isna(pruner) else str(pruner)
     return f"{name} {sparsity:g}" if pd.notna(sparsity) and sparsity > 0 else name
 
 
 def _ways(table: pd.DataFrame) -> pd.Series:
     """What `bench.ranking.relative` has a row for, None where something is not declared."""
-    columns = table[[*FAMILY, "declared_sparsity"]].astype(object)
+    columns = table[[*GROUP, *PRUNED, "declared_sparsity"]].astype(object)
     known = columns.where(columns.notna(), None)
     return pd.Series(list(known.itertuples(index=False, name=None)), table.index, dtype=object)
 

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from bench.pareto import FAMILY, area, front, upwards
+from bench.pareto import CURVE, area, front, upwards
 from leaderboard.views.compared import titled
 from leaderboard.views.marks import GREY, encoding
 
@@ -139,7 +139,7 @@ def area_table(table: pd.DataFrame, column: str) -> tuple[pd.DataFrame, float, f
     found = area(table, column).sort_values(
         ["area", "pruner"], ascending=[not upwards(column), True], na_position="last"
     )
-    varied = [key for key in FAMILY if key != "pruner" and found[key].nunique(dropna=False) > 1]
+    varied = [key for key in CURVE if key != "pruner" and found[key].nunique(dropna=False) > 1]
     said = [text for text in ("why", "flags") if (found[text] != "").any()]
     result = found[["pruner", *varied, "area", "sparsities", *said]].reset_index(drop=True)
     return result, found["low"].max(), found["high"].max()

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from bench.ranking import summary
+from bench.ranking import relative, summary
 from bench.store import open_store, run_frame, save_run
 from leaderboard.views.board import board
 from tests.factories import some_run
@@ -22,21 +22,21 @@ def runs_of(tmp_path):
 
 def test_a_table_has_who_then_numbers_then_what_else_is_known(runs_of):
     runs = runs_of(replace(some_run(), flags=("a-flag",)))
-    columns = list(board(runs, "shift", ["accuracy", "shift", "nll"], to_dense=False))
+    columns = list(board(runs, "shift", ["accuracy", "shift", "nll"]))
     assert columns[:6] == ["rank", "slug", "pruner", "sparsity", "shift", "accuracy"]
     assert columns[6:8] == ["architecture", "moment"]
     assert columns[-2:] == ["missing", "flags"]
 
 
 def test_only_what_is_shown_is_said_to_be_missing(runs_of):
-    row = board(runs_of(some_run()), "accuracy", ["nll", "ood_msp"], to_dense=False).iloc[0]
+    row = board(runs_of(some_run()), "accuracy", ["nll", "ood_msp"]).iloc[0]
     assert row["missing"] == "NLL: not run"
 
 
 def test_columns_without_a_value_are_left_out_but_for_who_and_the_one_that_ranks(runs_of):
     run = some_run(scores=[])
     unknown = replace(run.submission, pruner=None, measured_sparsity=None, seed=None)
-    table = board(runs_of(replace(run, submission=unknown)), "ece", ["nll"], to_dense=False)
+    table = board(runs_of(replace(run, submission=unknown)), "ece", ["nll"])
     assert list(table)[:5] == ["rank", "slug", "pruner", "sparsity", "ece"]
     assert not {"nll", "seed", "flags"} & set(table)
     assert table[["rank", "pruner", "sparsity", "ece"]].isna().all(axis=None)
@@ -46,7 +46,7 @@ def test_a_table_of_ratios_has_deviations_beside_the_means(runs_of):
     dense = [some_run(seed=1, accuracy=0.8), some_run(seed=2, accuracy=0.4)]
     snip = [some_run(pruner="snip", sparsity=0.9, seed=seed, accuracy=0.4) for seed in (1, 2)]
     runs = runs_of(*dense, *snip)
-    table = board(runs, "size_bytes", ["accuracy"], to_dense=True)
+    table = board(runs, "size_bytes", ["accuracy"], relative(runs))
     columns = list(table)
     assert columns[:4] == ["rank", "pruner", "sparsity", "seeds"]
     assert columns[4:8] == ["size_bytes", "size_bytes_std", "accuracy", "accuracy_std"]
@@ -58,6 +58,7 @@ def test_a_table_of_ratios_has_deviations_beside_the_means(runs_of):
 
 
 def test_ratios_without_dense_are_an_empty_table(runs_of):
-    table = board(runs_of(some_run(pruner="snip", sparsity=0.9)), "nll", [], to_dense=True)
+    runs = runs_of(some_run(pruner="snip", sparsity=0.9))
+    table = board(runs, "nll", [], relative(runs))
     assert isinstance(table, pd.DataFrame)
     assert table.empty

@@ -91,6 +91,12 @@ def test_a_switch_is_taken_back_by_a_second_click(filled):
     assert len(table(switch(page, "Without flagged runs", on=False))) == 5
 
 
+def test_a_filter_leaves_ratios_to_the_dense_runs_that_it_hides(filled):
+    page = at(pruner="snip", relative="true")
+    assert table(page)["pruner"].tolist() == ["snip", "snip"]
+    assert table(page)["accuracy"].tolist() == [1.0, 1.0]
+
+
 # shipped runs
 
 
@@ -121,6 +127,8 @@ def test_without_a_store_the_shipped_runs_are_shown_and_the_store_is_missed(url,
 def test_of_two_records_of_a_run_that_of_more_trust_is_shown(url, shipped):
     fill(url, replace(shipped, trust="self-reported"))
     assert table(at())["trust"].tolist() == ["official"]
+    card = at(tab="Submission").dataframe[0].value
+    assert dict(card.itertuples(index=False))["trust"] == "official"
 
 
 def test_a_run_that_is_added_is_there_at_the_next_click(url):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.pareto import FAMILY
+from bench.pareto import CURVE
 from leaderboard.views.compared import compared, measured, titled
 from leaderboard.views.pareto import DRAWN, area_table, described, drawn, front_chart, standing
 from leaderboard.views.weights import first_of
@@ -88,7 +88,7 @@ def test_areas_are_best_first_with_what_tells_families_apart():
 
 
 def rows_of(*slugs: str, **fields) -> pd.DataFrame:
-    given = dict.fromkeys([*FAMILY, "declared_sparsity"], None) | {"slug": list(slugs)}
+    given = dict.fromkeys([*CURVE, "declared_sparsity"], None) | {"slug": list(slugs)}
     given |= {"seed": 1, "trust": "ci"} | fields
     return pd.DataFrame(given, index=[f"{i}{'0' * 15}" for i in range(len(slugs))])
 

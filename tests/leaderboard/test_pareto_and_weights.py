@@ -144,7 +144,7 @@ def test_a_run_that_lacks_a_number_is_listed_and_not_drawn(visit):
     [
         ({"px": "accuracy", "py": "accuracy"}, "Choose axes that differ"),
         ({"pz": "sparsity"}, "Choose axes that differ"),
-        ({"relative": "true"}, "no dense run of the same seed"),
+        ({"relative": "true"}, "dense run of its seed"),
         ({"px": "accuracy", "py": "sparsity"}, "other than the sparsity"),
     ],
 )
@@ -237,7 +237,7 @@ def test_no_more_than_fifty_are_listed_and_twenty_drawn(visit):
     ("address", "said"),
     [
         (dict.fromkeys(("w_accuracy", "w_fgsm", "w_shift", "w_outliers", "w_sparsity"), "0"), "0"),
-        ({"relative": "true"}, "no dense run of the same seed"),
+        ({"relative": "true"}, "dense run of its seed"),
     ],
 )
 def test_where_nothing_counts_the_page_says_what_to_do(visit, address, said):
