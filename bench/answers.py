@@ -4,18 +4,17 @@ No torch; nothing is read from a store here.
 """
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
 from bench import paired
-from bench.headline import HEADLINE, LOSSES
-from bench.protocol import COMMON_CORRUPTIONS
+from bench.headline import HEADLINE, Column
 from bench.records import Score
 from bench.store import TRUTH, Outcome, outcome_key
 
 Answers = Mapping[str, Outcome]  # key -> answers of one run
-Pick = Callable[[str, str], bool]  # (key, suite)
 
 
 class Sample(NamedTuple):
@@ -36,67 +35,73 @@ class Sample(NamedTuple):
     content: np.ndarray | paired.Placements
 
 
-def _attacked(epsilon: float, *attacks: str) -> Pick:
-    about = [Score.about("adversarial", "", attack=name, epsilon=epsilon) for name in attacks]
-    keys = {outcome_key(score) for score in about}
-    return lambda key, suite: key in keys
+Pick = Callable[[str], bool]  # of a key
 
 
-def _clean(key: str, suite: str) -> bool:
-    return key == suite
+def _clean(column: Column, suite: str) -> Pick:
+    return lambda key: key == suite
 
 
-def _shifted(key: str, suite: str) -> bool:
-    return "/" in key
+def _attacked(column: Column, suite: str) -> Pick:
+    parts = product(column.conditions["attack"], column.conditions["epsilon"])
+    about = (Score.about(column.task, "", attack=name, epsilon=size) for name, size in parts)
+    return {outcome_key(score) for score in about}.__contains__
 
 
-def _common(key: str, suite: str) -> bool:
-    return key.partition("/")[0] in COMMON_CORRUPTIONS
+def _shifted(column: Column, suite: str) -> Pick:
+    some = column.conditions.get("corruption")
+    return lambda key: "/" in key and (some is None or key.partition("/")[0] in some)
 
 
-def _outlying(key: str, suite: str) -> bool:
-    return key not in (suite, TRUTH) and not any(mark in key for mark in "@/×")
+def _outlying(column: Column, suite: str) -> Pick:
+    return lambda key: key not in (suite, TRUTH) and not any(mark in key for mark in "@/×")
 
 
-def _unscaled(key: str, suite: str) -> bool:
-    return key.endswith("×255")
+def _out_of_domain(column: Column, suite: str) -> Pick:
+    return lambda key: key.endswith("×255")
 
 
-# column -> the sets whose accuracies it is the mean of, or the lowest
-ACCURACIES: Mapping[str, Pick] = {
-    "accuracy": _clean,
-    "fgsm_linf": _attacked(8 / 255, "fgsm-linf"),
-    "fgsm_linf_worst": _attacked(8 / 255, *LOSSES),
-    "fgsm_l2": _attacked(8 / 255, "fgsm-l2"),
-    "fgsm_l2_half": _attacked(0.5, "fgsm-l2"),
+# task -> which answers are of a column of the task
+KEYS: Mapping[str, Callable[[Column, str], Pick]] = {
+    "clean": _clean,
+    "adversarial": _attacked,
     "shift": _shifted,
-    "shift_15": _common,
+    "outliers": _outlying,
+    "out-of-domain": _out_of_domain,
 }
-# column -> the anomalies that it is the mean area of, by MSP
-AREAS: Mapping[str, Pick] = {
-    "shift_auroc": _shifted,
-    "ood_msp": _outlying,
-    "out_of_domain_msp": _unscaled,
-}
+
+
+def follows(column: str) -> bool:
+    """Whether a headline number is an accuracy or an area by MSP, which answers give."""
+    told = HEADLINE[column]
+    by_msp = told.conditions.get("detector") == ("msp",)
+    return told.task in KEYS and (told.metric == "accuracy" or (told.metric == "auroc" and by_msp))
+
+
+def _own(column: str, suite: str) -> Pick:
+    """Under which keys the answers are of which the number is the mean, or the lowest."""
+    return KEYS[HEADLINE[column].task](HEADLINE[column], suite)
 
 
 def needed(column: str, suite: str) -> Callable[[str], bool]:
     """Whether a headline number is looked for under a key: what need not be loaded for it.
 
     Args:
-        column: Of `bench.ranking.HEADLINE`; if it does not follow from answers, none are needed.
+        column: Of `bench.headline.HEADLINE`; if it does not follow from answers, none are needed.
         suite: Name of the suite, which is also that of its test set.
     """
-    if column in ACCURACIES:
-        return lambda key: key == TRUTH or ACCURACIES[column](key, suite)
-    return lambda key: column in AREAS and (key == suite or AREAS[column](key, suite))
+    if not follows(column):
+        return lambda key: False
+    beside = TRUTH if HEADLINE[column].metric == "accuracy" else suite
+    own = _own(column, suite)
+    return lambda key: key == beside or own(key)
 
 
 def sample(column: str, suite: str, answers: Answers, truth: Outcome | None) -> Sample | None:
     """A headline number from the answers of a run.
 
     Args:
-        column: Of `bench.ranking.HEADLINE`.
+        column: Of `bench.headline.HEADLINE`.
         suite: Name of the suite.
         answers: Of the run, by key.
         truth: The labels, if the run has none of its own.
@@ -105,15 +110,15 @@ def sample(column: str, suite: str, answers: Answers, truth: Outcome | None) -> 
         None if the number does not follow from answers, or these are not stored, or are of
         fewer than two images or of unequal numbers of images where those are the same.
     """
-    if column in ACCURACIES:
-        keys = sorted(key for key in answers if ACCURACIES[column](key, suite))
-        labels = answers.get(TRUTH, truth)
-        return _accuracy(column, [answers[key] for key in keys], keys, labels)
-    if column in AREAS and suite in answers:
-        keys = sorted(key for key in answers if AREAS[column](key, suite))
-        changed = AREAS[column] is _shifted
-        return _area(answers[suite], [answers[key] for key in keys], keys, changed=changed)
-    return None
+    if not follows(column):
+        return None
+    keys = sorted(filter(_own(column, suite), answers))
+    sets = [answers[key] for key in keys]
+    if HEADLINE[column].metric == "accuracy":
+        return _accuracy(column, sets, keys, answers.get(TRUTH, truth))
+    if suite not in answers:
+        return None
+    return _area(answers[suite], sets, keys, changed=HEADLINE[column].task == "shift")
 
 
 def _accuracy(

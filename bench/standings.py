@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench import paired
-from bench.answers import ACCURACIES, AREAS, Answers, Sample, sample
+from bench.answers import Answers, Sample, follows, sample
 from bench.errors import BenchError
 from bench.headline import HEADLINE, higher_is_better
 from bench.paired import Pairs
@@ -115,7 +115,7 @@ def every_pair(
 def _samples(runs: pd.DataFrame, column: str, outcomes: Outcomes) -> list[Sample | None]:
     """Of each run, if it gives the run's number; by another run's labels if it keeps none."""
     found: dict[object, Sample | None] = dict.fromkeys(runs.index)
-    if column not in ACCURACIES and column not in AREAS:
+    if not follows(column):
         return list(found.values())
     truth: Outcome | None = None
     for again in (False, True):

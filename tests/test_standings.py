@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, norm
 
-from bench.answers import ACCURACIES, AREAS, needed, sample
+from bench.answers import follows, needed, sample
 from bench.errors import BenchError
 from bench.headline import HEADLINE
 from bench.paired import accuracy_error, auroc_error, holm
@@ -26,7 +26,7 @@ from bench.store import (
 
 N = 400
 LABELS = np.random.default_rng(9).integers(0, 10, N)
-FOLLOWING = (*ACCURACIES, *AREAS)
+FOLLOWING = tuple(filter(follows, HEADLINE))
 LINF = "fgsm-linf@0.0314"
 
 
@@ -86,8 +86,9 @@ def test_every_number_follows_from_answers_or_errors_or_is_exact_or_has_no_test(
     known = {*FOLLOWING, *EXACT, *EVERY_IMAGE}
     rest = {"ood_sensnorm", "out_of_domain_sensnorm", "brier", "brier_l2", "nll", "ece"}
     assert set(HEADLINE) == known | rest | {"latency_ratio"}
-    assert {HEADLINE[column].metric for column in ACCURACIES} == {"accuracy"}
-    assert {HEADLINE[column].metric for column in AREAS} == {"auroc"}
+    accuracies = ["accuracy", "fgsm_linf", "fgsm_linf_worst", "fgsm_l2", "fgsm_l2_half"]
+    areas = ["shift_auroc", "ood_msp", "out_of_domain_msp"]
+    assert list(FOLLOWING) == [*accuracies, "shift", "shift_15", *areas]
 
 
 @pytest.mark.parametrize("column", FOLLOWING)
@@ -137,9 +138,15 @@ def test_ranks_and_ties_follow_from_the_tests_of_all_pairs(stored):
 @pytest.mark.parametrize("column", FOLLOWING)
 def test_every_number_by_answers_is_tested_by_them(column, stored):
     found = standings(group(column, stored), column, stored.__getitem__)
-    test = "DeLong" if column in AREAS else "paired" if "shift" in column else "McNemar"
+    test = (
+        "DeLong"
+        if HEADLINE[column].metric == "auroc"
+        else "paired"
+        if "shift" in column
+        else "McNemar"
+    )
     assert found["test"].tolist() == [test] * 4
-    if column in ACCURACIES:
+    if HEADLINE[column].metric == "accuracy":
         assert found.loc["last", "low"] > 1
         assert found["tie"].min() == 1
 
