@@ -2,9 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
 
 from bench.protocol import PROTOCOL, Protocol
+from bench.ranking import summary
 from bench.records import Environment, Run, Score, Submission
+from bench.store import open_store, run_frame, save_run
 
 ENVIRONMENT = Environment(
     bench="0.1.0",
@@ -111,3 +116,18 @@ def some_run(
 def on_other_data(run: Run) -> Run:
     """The same run on other images under the same names."""
     return replace(run, data={**run.data, "digits": "ef" * 32})
+
+
+def fill(url: str, *runs: Run) -> None:
+    """Saves runs that the store at a URL has not."""
+    with open_store(url) as store:
+        for run in runs:
+            assert save_run(store, run)
+
+
+def summary_of(folder: Path, *runs: Run) -> pd.DataFrame:
+    """`bench.ranking.summary` of runs, by way of a store in a folder."""
+    url = f"sqlite:///{folder / 'bench.db'}"
+    fill(url, *runs)
+    with open_store(url) as store:
+        return summary(run_frame(store))

@@ -1,20 +1,18 @@
 """Flags follow from the numbers of a run alone; every rule on both sides of its threshold."""
 
 from dataclasses import replace
-from pathlib import Path
 
-import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.flags import FAR, FLAGS, NEAR, flags_of, meanings
-from bench.ranking import DUPLICATE, relative, summary
+from bench.ranking import DUPLICATE, relative
 from bench.records import Run, Score, from_json, to_json
-from bench.store import load_run, open_store, run_frame, save_run
+from bench.store import load_run, open_store, save_run
 from ci.shipped import ROOT
 from leaderboard.views.board import board
-from tests.factories import on_other_data, some_run, some_scores
+from tests.factories import on_other_data, some_run, some_scores, summary_of
 
 HONEST = {
     ("accuracy", None, None): 0.9,
@@ -167,13 +165,6 @@ def test_every_flag_says_what_it_means_and_an_unknown_one_that_it_is_not_known()
     }
 
 
-def table_of(place: Path, *runs: Run) -> pd.DataFrame:
-    with open_store(f"sqlite:///{place / 'bench.db'}") as store:
-        for run in runs:
-            assert save_run(store, run)
-        return summary(run_frame(store))
-
-
 def named(run: Run, slug: str, **fields) -> Run:
     return replace(run, submission=replace(run.submission, slug=slug, **fields))
 
@@ -181,7 +172,7 @@ def named(run: Run, slug: str, **fields) -> Run:
 def test_weights_of_another_entry_are_flagged_on_both_rows_beside_their_own_flags(tmp_path):
     run = replace(some_run(), flags=("saturated",))
     copy, other = named(some_run(), "mine"), some_run(pruner="snip", sparsity=0.9)
-    table = table_of(tmp_path, run, copy, other).set_index("slug")
+    table = summary_of(tmp_path, run, copy, other).set_index("slug")
     assert table.loc["dense", "flags"] == f"saturated {DUPLICATE}"
     assert table.loc["mine", "flags"] == DUPLICATE
     assert table.loc["snip-0.9", "flags"] == ""
@@ -191,13 +182,13 @@ def test_an_entry_that_was_scored_twice_or_in_another_group_is_no_duplicate(tmp_
     run = some_run()
     again = named(run, run.submission.slug, recipe="another-card")
     elsewhere = named(on_other_data(run), "mine")
-    assert set(table_of(tmp_path, run, again, elsewhere)["flags"]) == {""}
+    assert set(summary_of(tmp_path, run, again, elsewhere)["flags"]) == {""}
 
 
 def test_ratios_keep_the_flags_of_any_of_their_runs(tmp_path):
     pruned = [some_run(pruner="snip", sparsity=0.9, seed=seed) for seed in (1, 2)]
     pruned[1] = replace(pruned[1], flags=("saturated", "tied-answers"))
-    table = relative(table_of(tmp_path, some_run(seed=1), some_run(seed=2), *pruned))
+    table = relative(summary_of(tmp_path, some_run(seed=1), some_run(seed=2), *pruned))
     assert table.set_index("pruner")["flags"].to_dict() == {
         "dense": "",
         "snip": "saturated tied-answers",
@@ -207,7 +198,7 @@ def test_ratios_keep_the_flags_of_any_of_their_runs(tmp_path):
 def test_the_commands_say_what_the_flags_of_their_runs_mean(tmp_path):
     store = f"sqlite:///{tmp_path / 'bench.db'}"
     run, copy = replace(some_run(), flags=("saturated",)), named(some_run(), "mine")
-    table_of(tmp_path, run, copy)
+    summary_of(tmp_path, run, copy)
     shown = CliRunner().invoke(app, ["show", run.run_id, "--store", store]).output
     assert f"flag saturated: {FLAGS['saturated'].meaning}\n" in shown
     listed = CliRunner().invoke(app, ["runs", "--store", store]).output
@@ -217,7 +208,7 @@ def test_the_commands_say_what_the_flags_of_their_runs_mean(tmp_path):
 
 
 def test_the_table_of_the_page_keeps_flags_also_beside_ratios(tmp_path):
-    table = table_of(tmp_path, replace(some_run(), flags=("saturated", "not-known")))
+    table = summary_of(tmp_path, replace(some_run(), flags=("saturated", "not-known")))
     for ratios in (None, relative(table)):
         shown = board(table, "accuracy", [], ratios)
         assert shown["flags"].tolist() == ["saturated not-known"]

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -6,9 +7,7 @@ import pytest
 from bench.headline import HEADLINE
 from bench.legend import explained, groups, head
 from bench.protocol import METRICS, PROTOCOLS
-from bench.ranking import summary
-from bench.store import open_store, run_frame, save_run
-from tests.factories import on_other_data, some_run
+from tests.factories import on_other_data, some_run, summary_of
 
 PLACES = {
     "digits · standard 1": lambda run: run,
@@ -21,13 +20,7 @@ PLACES = {
 
 @pytest.fixture
 def runs_of(tmp_path):
-    def runs_of(*runs):
-        with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
-            for run in runs:
-                assert save_run(store, run)
-            return summary(run_frame(store))
-
-    return runs_of
+    return partial(summary_of, tmp_path)
 
 
 def test_each_group_has_the_name_that_a_reader_expects_and_its_own_runs(runs_of):

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from bench.html_board import board_html
-from tests.factories import on_other_data, some_run
-from tests.html_board.reading import Page, summary_of
+from tests.factories import on_other_data, some_run, summary_of
+from tests.html_board.reading import Page
 
 
 @pytest.fixture(scope="session")

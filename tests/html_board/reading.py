@@ -2,13 +2,8 @@
 
 import json
 from html.parser import HTMLParser
-from pathlib import Path
 
-import pandas as pd
 import pytest
-
-from bench.ranking import summary
-from bench.store import open_store, run_frame, save_run
 
 
 class Page(HTMLParser):
@@ -46,13 +41,6 @@ class Page(HTMLParser):
         (meta,) = [m for m in self.all("meta") if "http-equiv" in m]
         assert meta["http-equiv"] == "Content-Security-Policy"
         return dict(part.split(" ", 1) for part in meta["content"].split("; "))
-
-
-def summary_of(place: Path, *runs) -> pd.DataFrame:
-    with open_store(f"sqlite:///{place / 'bench.db'}") as store:
-        for run in runs:
-            assert save_run(store, run)
-        return summary(run_frame(store))
 
 
 def rows_of(part: dict) -> list[dict]:

@@ -15,8 +15,8 @@ from bench.legend import CONVENTIONS, REASONS, explained
 from bench.protocol import PROTOCOL
 from bench.ranking import rank, relative
 from bench.records import REASONS as KNOWN
-from tests.factories import some_run
-from tests.html_board.reading import Page, rows_of, summary_of
+from tests.factories import some_run, summary_of
+from tests.html_board.reading import Page, rows_of
 
 
 def group_of(data: dict, size: int) -> dict:

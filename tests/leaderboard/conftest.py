@@ -2,7 +2,18 @@
 
 import pytest
 
+from tests.leaderboard.visits import APP
+
 
 @pytest.fixture(autouse=True)
-def nothing_shipped(monkeypatch, tmp_path):
+def served(monkeypatch, tmp_path):
+    """As `streamlit run app.py` starts the page: no arguments but those of the page."""
+    monkeypatch.setattr("sys.argv", [str(APP)])
     monkeypatch.setattr("leaderboard.shipped.SUBMISSIONS", tmp_path / "none")
+
+
+@pytest.fixture
+def url(tmp_path, monkeypatch) -> str:
+    url = f"sqlite:///{tmp_path / 'bench.db'}"
+    monkeypatch.setenv("BENCH_STORE", url)
+    return url

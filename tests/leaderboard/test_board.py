@@ -1,23 +1,17 @@
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 import pytest
 
-from bench.ranking import relative, summary
-from bench.store import open_store, run_frame, save_run
+from bench.ranking import relative
 from leaderboard.views.board import board
-from tests.factories import some_run
+from tests.factories import some_run, summary_of
 
 
 @pytest.fixture
 def runs_of(tmp_path):
-    def runs_of(*runs):
-        with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
-            for run in runs:
-                assert save_run(store, run)
-            return summary(run_frame(store))
-
-    return runs_of
+    return partial(summary_of, tmp_path)
 
 
 def test_a_table_has_who_then_numbers_then_what_else_is_known(runs_of):

@@ -5,13 +5,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from bench.ranking import summary
 from bench.records import Run
-from bench.store import open_store, run_frame, save_run
 from leaderboard.views.curves import extent, key_chart, leftmost, number_format, sparsity_chart
 from leaderboard.views.lines import drawable, points, references, with_lines
 from leaderboard.views.marks import encoding
-from tests.factories import some_run
+from tests.factories import some_run, summary_of
 
 HOSTILE = "<script>alert(1)</script> [**me**](javascript:alert(1))"
 
@@ -30,13 +28,7 @@ def snip(seed: int, accuracy: float, sparsity: float = 0.9, **fields) -> Run:
 
 @pytest.fixture
 def table_of(tmp_path):
-    def table_of(*runs: Run) -> pd.DataFrame:
-        with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
-            for run in runs:
-                assert save_run(store, run)
-            return with_lines(summary(run_frame(store)))
-
-    return table_of
+    return lambda *runs: with_lines(summary_of(tmp_path, *runs))
 
 
 def values(found: pd.DataFrame) -> list[tuple]:

@@ -8,21 +8,12 @@ from streamlit.testing.v1 import AppTest
 from bench.protocol import PROTOCOLS
 from bench.records import Run, file_bytes
 from bench.store import open_store, save_run
-from tests.factories import some_run
-from tests.leaderboard.test_page import APP, choose, fill, said, served, settled, switch, table, url
-
-__all__ = ["served", "url"]  # fixtures
+from tests.factories import fill, some_run
+from tests.leaderboard.visits import at, choose, said, settled, switch, table
 
 
 def slugs(page: AppTest) -> list[str]:
     return sorted(table(page)["slug"]) if len(page.dataframe) else []
-
-
-def at(**address: str | list[str]) -> AppTest:
-    page = AppTest.from_file(str(APP), default_timeout=60)
-    for name, value in address.items():
-        page.query_params[name] = value
-    return settled(page.run())
 
 
 @pytest.fixture

@@ -3,78 +3,17 @@
 import json
 import sqlite3
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-import leaderboard
 from bench.flags import FLAGS
 from bench.headline import HEADLINE
 from bench.protocol import PROTOCOLS
 from bench.records import Run, Score
-from bench.store import open_store, save_run
-from tests.factories import on_other_data, some_run
+from tests.factories import fill, on_other_data, some_run
+from tests.leaderboard.visits import APP, HOSTILE, at, charts, choose, options, said, switch, table
 
-APP = Path(leaderboard.__file__).with_name("app.py")
 GROUP, RANK_BY = "Suite and protocol", "Rank by"
-HOSTILE = '<img src=x onerror="alert(1)"> [**me**](javascript:alert(1)) $x$ :red[y]'
-
-
-@pytest.fixture(autouse=True)
-def served(monkeypatch):
-    """As `streamlit run app.py` starts the page: no arguments but those of the page."""
-    monkeypatch.setattr("sys.argv", [str(APP)])
-
-
-@pytest.fixture
-def url(tmp_path, monkeypatch) -> str:
-    url = f"sqlite:///{tmp_path / 'bench.db'}"
-    monkeypatch.setenv("BENCH_STORE", url)
-    return url
-
-
-def fill(url: str, *runs: Run) -> None:
-    with open_store(url) as store:
-        for run in runs:
-            assert save_run(store, run)
-
-
-def visit() -> AppTest:
-    return settled(AppTest.from_file(str(APP), default_timeout=60).run())
-
-
-def settled(page: AppTest) -> AppTest:
-    assert [error.message for error in page.exception] == []
-    return page
-
-
-def choose(page: AppTest, label: str, option: str) -> AppTest:
-    box = next(box for box in page.selectbox if box.label == label)
-    return settled(box.select(option).run())
-
-
-def switch(page: AppTest, label: str, *, on: bool = True) -> AppTest:
-    toggle = next(toggle for toggle in page.toggle if toggle.label == label)
-    return settled(toggle.set_value(on).run())
-
-
-def said(page: AppTest) -> str:
-    return page.sidebar.caption[-1].value
-
-
-def table(page: AppTest):
-    assert len(page.dataframe) == 1
-    return page.dataframe[0].value
-
-
-def options(page: AppTest, label: str) -> list[str]:
-    return next(box.options for box in page.selectbox if box.label == label)
-
-
-def charts(page: AppTest) -> list[dict]:
-    found = [element for element in page.main if element.type == "vega_lite_chart"]
-    return [json.loads(element.proto.spec) for element in found]
 
 
 def scored(accuracy: float, brier: float, **run) -> Run:
@@ -87,7 +26,7 @@ def scored(accuracy: float, brier: float, **run) -> Run:
 
 
 def test_without_a_store_the_page_says_how_to_make_one(url):
-    page = visit()
+    page = at()
     assert [error.value for error in page.error] == [
         f"{url}: no such file; `bench evaluate` makes one"
     ]
@@ -97,7 +36,7 @@ def test_without_a_store_the_page_says_how_to_make_one(url):
 
 def test_an_empty_store_says_what_fills_it(url):
     fill(url)
-    page = visit()
+    page = at()
     assert len(page.error) == len(page.dataframe) == 0
     assert [line.value.partition(".")[0] for line in page.info] == ["This store has no runs yet"]
     assert "`bench evaluate MODEL`" in page.info[0].value
@@ -105,12 +44,12 @@ def test_an_empty_store_says_what_fills_it(url):
 
 def test_an_empty_file_says_that_it_is_no_store_yet(url, tmp_path):
     (tmp_path / "bench.db").touch()
-    assert ["without a store's tables" in error.value for error in visit().error] == [True]
+    assert ["without a store's tables" in error.value for error in at().error] == [True]
 
 
 def test_a_file_that_is_no_database_is_named(url, tmp_path):
     (tmp_path / "bench.db").write_text("thesis" * 100)
-    assert ["cannot be opened as a store" in error.value for error in visit().error] == [True]
+    assert ["cannot be opened as a store" in error.value for error in at().error] == [True]
 
 
 def test_a_store_of_a_newer_program_says_which_program_reads_it(url, tmp_path):
@@ -119,7 +58,7 @@ def test_a_store_of_a_newer_program_says_which_program_reads_it(url, tmp_path):
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
     connection.close()
-    page = visit()
+    page = at()
     assert len(page.error) == 1
     assert "has schema 9999" in page.error[0].value
     assert "use the program that wrote it, or a newer one" in page.error[0].value
@@ -135,22 +74,22 @@ def test_the_store_of_the_command_line_comes_before_that_of_the_environment(
     fill(url, some_run(pruner="snip", sparsity=0.9))
     named = f"sqlite:///{tmp_path / 'named.db'}"
     fill(named, some_run(pruner="crop", sparsity=0.5))
-    assert table(visit())["slug"].tolist() == ["snip-0.9"]
+    assert table(at())["slug"].tolist() == ["snip-0.9"]
     monkeypatch.setattr("sys.argv", [str(APP), named])
-    assert table(visit())["slug"].tolist() == ["crop-0.5"]
+    assert table(at())["slug"].tolist() == ["crop-0.5"]
 
 
 def test_without_a_name_it_is_the_store_of_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.delenv("BENCH_STORE", raising=False)
     monkeypatch.chdir(tmp_path)
     fill("sqlite:///bench.db", some_run(pruner="crop", sparsity=0.5))
-    assert table(visit())["slug"].tolist() == ["crop-0.5"]
+    assert table(at())["slug"].tolist() == ["crop-0.5"]
 
 
 def test_a_visit_leaves_the_store_as_it_was(url, tmp_path):
     fill(url, some_run())
     before = (tmp_path / "bench.db").read_bytes()
-    choose(visit(), RANK_BY, "brier")
+    choose(at(), RANK_BY, "brier")
     assert (tmp_path / "bench.db").read_bytes() == before
 
 
@@ -160,7 +99,7 @@ def test_a_visit_leaves_the_store_as_it_was(url, tmp_path):
 def test_one_run_is_a_table_of_one_row_and_a_chart(url):
     run = some_run(pruner="snip", sparsity=0.9, accuracy=0.8)
     fill(url, run)
-    page = visit()
+    page = at()
     rows = table(page)
     assert len(rows) == 1
     row = rows.iloc[0]
@@ -171,7 +110,7 @@ def test_one_run_is_a_table_of_one_row_and_a_chart(url):
 
 def test_a_number_that_is_missing_is_explained_and_no_empty_column_stands_there(url):
     fill(url, some_run())
-    row = table(visit()).iloc[0]
+    row = table(at()).iloc[0]
     assert "AUROC outliers, SensNorm: not run" in row["missing"]
     assert "ood_sensnorm" not in row.index
     assert "flags" not in row.index
@@ -179,7 +118,7 @@ def test_a_number_that_is_missing_is_explained_and_no_empty_column_stands_there(
 
 def test_each_flag_of_the_table_is_explained_below_it_and_no_other(url):
     fill(url, replace(some_run(), flags=("saturated", "of-another-version")))
-    page = visit()
+    page = at()
     assert table(page)["flags"].tolist() == ["saturated of-another-version"]
     explained = [line.value for line in page.main.text]
     assert explained == [f"saturated: {FLAGS['saturated'].meaning}."]
@@ -187,7 +126,7 @@ def test_each_flag_of_the_table_is_explained_below_it_and_no_other(url):
 
 def test_rows_are_ordered_by_the_number_that_the_visitor_picks(url):
     fill(url, scored(0.9, 0.3), scored(0.8, 0.1, pruner="snip", sparsity=0.9))
-    page = visit()
+    page = at()
     assert table(page)["slug"].tolist() == ["dense", "snip-0.9"]
     assert "share of images" in page.main.caption[0].value
     page = choose(page, RANK_BY, "brier")
@@ -198,7 +137,7 @@ def test_rows_are_ordered_by_the_number_that_the_visitor_picks(url):
 
 def test_every_number_that_can_rank_is_offered_and_shown_though_no_run_has_it(url):
     fill(url, some_run(scores=[]))
-    page = visit()
+    page = at()
     assert options(page, RANK_BY) == [column.title for column in HEADLINE.values()]
     for column in HEADLINE:
         page = choose(page, RANK_BY, column)
@@ -211,13 +150,13 @@ def test_every_number_that_can_rank_is_offered_and_shown_though_no_run_has_it(ur
 def test_a_submission_that_does_not_declare_a_field_is_shown(url, field):
     run = some_run()
     fill(url, replace(run, submission=replace(run.submission, **{field: None})))
-    page = visit()
+    page = at()
     assert table(page)["accuracy"].tolist() == [0.9]
 
 
 def test_headers_show_which_end_is_better(url):
     fill(url, some_run())
-    columns = json.loads(visit().dataframe[0].proto.columns)
+    columns = json.loads(at().dataframe[0].proto.columns)
     assert columns["accuracy"]["label"] == "accuracy ↑"
     assert columns["brier"]["label"] == "Brier ↓"
 
@@ -229,7 +168,7 @@ def test_runs_of_two_protocols_are_never_in_one_table(url):
     dense, snip = some_run(accuracy=0.7), some_run(pruner="snip", sparsity=0.9)
     other = PROTOCOLS["authors"].id
     fill(url, dense, replace(snip, protocol=other))
-    page = visit()
+    page = at()
     names = {f"digits · {preset} 1" for preset in ("standard", "authors")}
     assert set(options(page, GROUP)) == names
     for preset, run in (("standard", dense), ("authors", replace(snip, protocol=other))):
@@ -242,7 +181,7 @@ def test_runs_of_two_protocols_are_never_in_one_table(url):
 def test_other_images_under_the_same_names_can_be_picked(url):
     run = some_run(accuracy=0.7)
     fill(url, run, on_other_data(some_run(accuracy=0.6)), replace(run, limit=100))
-    page = visit()
+    page = at()
     found = []
     for name in options(page, GROUP):
         page = choose(page, GROUP, name)
@@ -257,7 +196,7 @@ def test_the_toggle_turns_numbers_into_ratios_to_the_same_seed(url):
     dense = [some_run(seed=1, accuracy=0.8), some_run(seed=2, accuracy=0.5)]
     snip = [some_run(pruner="snip", sparsity=0.9, seed=s, accuracy=0.4) for s in (1, 2)]
     fill(url, *dense, *snip)
-    page = visit()
+    page = at()
     assert len(table(page)) == 4
     page = switch(page, "Relative to dense")
     rows = table(page).set_index("pruner")
@@ -273,7 +212,7 @@ def test_the_toggle_turns_numbers_into_ratios_to_the_same_seed(url):
 
 def test_ratios_without_a_dense_run_say_what_is_needed(url):
     fill(url, some_run(pruner="snip", sparsity=0.9))
-    page = switch(visit(), "Relative to dense")
+    page = switch(at(), "Relative to dense")
     assert ["score the dense " in line.value for line in page.info] == [True]
     assert len(page.dataframe) == len(charts(page)) == 0
 
@@ -286,7 +225,7 @@ def test_hostile_words_are_shown_as_words_and_are_no_markup(url):
     fields = {"slug": HOSTILE, "pruner": HOSTILE, "recipe": HOSTILE, "architecture": HOSTILE}
     hostile = replace(run, submission=replace(run.submission, **fields), flags=(HOSTILE,))
     fill(url, hostile, some_run(seed=2))
-    page = visit()
+    page = at()
     for column in ("slug", "pruner", "architecture", "flags"):
         assert HOSTILE in table(page)[column].tolist()
     assert "onerror" not in json.dumps(charts(page))

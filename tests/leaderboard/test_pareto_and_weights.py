@@ -3,42 +3,24 @@
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import leaderboard
 from bench.records import Run, Score
-from bench.store import open_store, save_run
-from tests.factories import some_run, some_scores
-
-APP = Path(leaderboard.__file__).with_name("app.py")
-HOSTILE = '<img src=x onerror="alert(1)"> [**me**](javascript:alert(1)) $x$ :red[y]'
+from tests.factories import fill, some_run, some_scores
+from tests.leaderboard.visits import HOSTILE, at, charts, settled
 
 
 @pytest.fixture
-def visit(tmp_path, monkeypatch):
+def visit(url):
     """The page of a store of runs, at an address."""
 
     def visit(*runs: Run, **address: str) -> AppTest:
-        url = f"sqlite:///{tmp_path / 'bench.db'}"
-        monkeypatch.setattr("sys.argv", [str(APP), url])
-        monkeypatch.setattr("leaderboard.shipped.shipped_store", lambda: None)
-        with open_store(url) as store:
-            for run in runs:
-                assert save_run(store, run)
-        page = AppTest.from_file(str(APP), default_timeout=60)
-        for key, value in address.items():
-            page.query_params[key] = value
-        return settled(page.run())
+        fill(url, *runs)
+        return at(**address)
 
     return visit
-
-
-def settled(page: AppTest) -> AppTest:
-    assert [error.message for error in page.exception] == []
-    return page
 
 
 def snip(sparsity: float, accuracy: float, seed: int = 1, pruner: str = "snip") -> Run:
@@ -47,11 +29,6 @@ def snip(sparsity: float, accuracy: float, seed: int = 1, pruner: str = "snip") 
 
 def tables(page: AppTest) -> list:
     return [frame.value for frame in page.dataframe]
-
-
-def charts(page: AppTest) -> list[dict]:
-    found = [element for element in page.main if element.type == "vega_lite_chart"]
-    return [json.loads(element.proto.spec) for element in found]
 
 
 def infos(page: AppTest) -> list[str]:

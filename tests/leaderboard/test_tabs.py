@@ -7,12 +7,10 @@ from streamlit.testing.v1 import AppTest
 
 from bench.protocol import PROTOCOLS
 from leaderboard.tabs import TABS
-from tests.factories import some_run
+from tests.factories import fill, some_run
 from tests.leaderboard import many
-from tests.leaderboard.test_filters import at
-from tests.leaderboard.test_page import choose, fill, options, served, switch, url
+from tests.leaderboard.visits import at, choose, options, switch
 
-__all__ = ["served", "url"]  # fixtures
 STORES: dict[str, Callable[[str], None]] = {
     "one run": lambda url: fill(url, some_run()),
     "one run without scores": lambda url: fill(url, some_run(scores=())),

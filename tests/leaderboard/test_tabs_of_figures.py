@@ -1,36 +1,15 @@
 """Curves, corruptions and detectors as a visitor meets them."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-import leaderboard
 from bench.records import Run, Score
-from bench.store import open_store, save_run
-from tests.factories import some_run, some_scores
+from tests.factories import fill, some_run, some_scores
+from tests.leaderboard.visits import APP, HOSTILE, charts, settled
 
-APP = Path(leaderboard.__file__).with_name("app.py")
 TABS = ("Curves", "Corruptions", "Detectors")
-HOSTILE = '<img src=x onerror="alert(1)"> [**me**](javascript:alert(1)) $x$ :red[y]'
-
-
-@pytest.fixture
-def url(tmp_path, monkeypatch) -> str:
-    monkeypatch.setattr("sys.argv", [str(APP)])
-    monkeypatch.setattr("leaderboard.shipped.SUBMISSIONS", tmp_path)
-    monkeypatch.setattr("leaderboard.shipped.shipped_store", lambda: None)
-    url = f"sqlite:///{tmp_path / 'bench.db'}"
-    monkeypatch.setenv("BENCH_STORE", url)
-    return url
-
-
-def fill(url: str, *runs: Run) -> None:
-    with open_store(url) as store:
-        for run in runs:
-            assert save_run(store, run)
 
 
 def visit(tab: str, **choices) -> AppTest:
@@ -38,16 +17,6 @@ def visit(tab: str, **choices) -> AppTest:
     for name, value in {"tab": tab, **choices}.items():
         page.session_state[name] = value
     return settled(page.run())
-
-
-def settled(page: AppTest) -> AppTest:
-    assert [error.message for error in page.exception] == []
-    return page
-
-
-def charts(page: AppTest) -> list[dict]:
-    found = [element for element in page.main if element.type == "vega_lite_chart"]
-    return [json.loads(element.proto.spec) for element in found]
 
 
 def of_detector(detector: str, value: float, **conditions) -> Score:
