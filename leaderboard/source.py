@@ -28,6 +28,7 @@ from bench.store import (
     run_frame,
     score_frame,
 )
+from leaderboard.views.series import reasons, wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ class Source:
             conditions: Only scores with these values, e.g. `task="shift", severity=5`.
         """
         return _scores(self, tuple(ids), tuple(sorted(conditions.items())))
+
+    def wide(
+        self, ids: Sequence[str], by: tuple[str, ...], **conditions: object
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """`views.series.wide` of the same scores, and `reasons` of what is missing."""
+        return _wide(self, tuple(ids), by, tuple(sorted(conditions.items())))
 
     def standings(self, ids: Sequence[str], column: str) -> pd.DataFrame:
         """`bench.standings.standings` of runs of one group on a headline number."""
@@ -121,6 +128,17 @@ def _scores(
             own = list(home.index[home == number])
             frames.append(score_frame(store, ids=own, **dict(conditions)).dropna(subset=["task"]))
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _wide(
+    source: Source,
+    ids: tuple[str, ...],
+    by: tuple[str, ...],
+    conditions: tuple[tuple[str, Any], ...],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    scores = _scores(source, ids, conditions)
+    return wide(scores, by), reasons(scores, by)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Testing the differences …")

@@ -37,5 +37,12 @@ class View:
         Args:
             conditions: Only scores with these values, e.g. `task="shift", severity=5`.
         """
+        return self.source.scores(self._ids(), **conditions)
+
+    def wide(self, by: tuple[str, ...], **conditions: object) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The same scores as a column for each value of `by`, and reasons of what is missing."""
+        return self.source.wide(self._ids(), by, **conditions)
+
+    def _ids(self) -> list[str]:
         dense = self.group.index[self.group["pruner"] == "dense"]
-        return self.source.scores(list(self.rows.index.union(dense)), **conditions)
+        return list(self.rows.index.union(dense))

@@ -50,7 +50,8 @@ def run_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
         columns of `bench.headline.HEADLINE` (float, NaN where there is none) and `missing`,
         which says why.
     """
-    query = sa.select(RUN.c.position, RUN.c.trust, RUN.c.record).where(_on(suite))
+    wanted = STANDING if suite is None else sa.and_(STANDING, RUN.c.suite == suite)
+    query = sa.select(RUN.c.position, RUN.c.trust, RUN.c.record).where(wanted)
     with store.reading() as connection:
         rows = connection.execute(query.order_by(RUN.c.run_id)).all()
         numbers = numbers_of(connection, [row.position for row in rows])
@@ -66,17 +67,12 @@ def run_frame(store: Store, *, suite: str | None = None) -> pd.DataFrame:
 
 
 def score_frame(
-    store: Store,
-    *,
-    suite: str | None = None,
-    ids: Collection[str] | None = None,
-    **conditions: object,
+    store: Store, *, ids: Collection[str] | None = None, **conditions: object
 ) -> pd.DataFrame:
     """One row a score, in the order of the runs' ids.
 
     Args:
         store: An open store.
-        suite: Only of runs on it.
         ids: Only of these runs, by their whole ids; None for all.
         conditions: Only scores with these values, e.g. `task="shift", severity=5`; a list or
             tuple means one of them.
@@ -85,9 +81,9 @@ def score_frame(
         `FACTS` of the run as `run_frame` gives them, then the score's own columns. A run without
         such scores has one row, whose score is missing.
     """
-    wanted = _on(suite)
+    wanted: sa.ColumnElement[bool] = STANDING
     if ids is not None and len(ids) <= NAMED:
-        wanted = sa.and_(wanted, RUN.c.run_id.in_(ids))
+        wanted = sa.and_(STANDING, RUN.c.run_id.in_(ids))
     runs = sa.select(RUN.c.position, RUN.c.trust, RUN.c.record).where(wanted)
     parts = [SCORE.c.run.label("position"), *list(SCORE.c)[2:]]
     scores = sa.select(*parts).join(RUN, RUN.c.position == SCORE.c.run).where(wanted)
@@ -102,10 +98,6 @@ def score_frame(
     if ids is not None:
         columns = columns[columns["run_id"].isin(ids)]
     return columns.merge(frame, on="position", how="left", sort=False)
-
-
-def _on(suite: str | None) -> "sa.ColumnElement[bool]":
-    return STANDING if suite is None else sa.and_(STANDING, RUN.c.suite == suite)
 
 
 def _facts(position: int, trust: str, record: str) -> tuple[object, ...]:

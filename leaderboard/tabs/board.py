@@ -15,10 +15,10 @@ from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
 from leaderboard.grid import grid, ticked
 from leaderboard.ratios import ratios
-from leaderboard.tabs.submission import named
 from leaderboard.view import View
 from leaderboard.views.board import board, with_intervals
 from leaderboard.views.compared import NO_DENSE
+from leaderboard.views.names import named
 
 RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
 SHOWN = (

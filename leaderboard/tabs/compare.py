@@ -5,9 +5,9 @@ import streamlit as st
 
 from bench.comparison import agreement, comparisons
 from leaderboard.grid import grid
-from leaderboard.tabs.submission import named
 from leaderboard.view import View
 from leaderboard.views.comparison import differences, disagreements, interval_chart, together
+from leaderboard.views.names import named
 
 MOST = 6  # runs at once
 IMAGES = 500  # of the disagreements

@@ -10,24 +10,22 @@ from leaderboard.conditions import chosen_detector, chosen_severity
 from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.compared import NO_DENSE
-from leaderboard.views.corruptions import of_ratios, of_runs
+from leaderboard.views.corruptions import ROWS, of_ratios, of_runs
 from leaderboard.views.heat import heat_map, room, shaded
 from leaderboard.views.lines import with_lines
 from leaderboard.views.marks import DENSE
-from leaderboard.views.series import CORRUPTION, reasons, wide
+from leaderboard.views.series import CORRUPTION
 
 MEASURES = {"accuracy": "accuracy", "AUROC": "auroc"}
-ROWS = 40
 
 
 def show(view: View) -> None:
     """Draws the page."""
     conditions, metric = _conditions(view)
-    scores = view.scores(**conditions)
     named = with_lines(view.group)
     dense = (named["pruner"] == DENSE) & view.to_dense
     table = named[named.index.isin(view.rows.index) | dense]
-    numbers, why = wide(scores, CORRUPTION), reasons(scores, CORRUPTION)
+    numbers, why = view.wide(CORRUPTION, **conditions)
     st.caption(_explained(metric, to_dense=view.to_dense))
     if not table.index.isin(numbers.index).any():
         st.info(
@@ -73,25 +71,23 @@ def _explained(metric: str, *, to_dense: bool) -> str:
 
 
 def _draw(cells: pd.DataFrame, *, diverging: bool) -> None:
-    rows = cells["row"].drop_duplicates()
-    if len(rows) > ROWS:
+    if cells["row"].nunique() == ROWS:
         st.caption(
-            f"Shown are the best {ROWS} of {len(rows)} rows; the filters on the left choose others."
+            f"Shown are at most {ROWS} rows, the best; the filters on the left choose others."
         )
-    shown = cells[cells["row"].isin(rows[:ROWS])]
     centre = 1.0 if diverging else None
     chart = heat_map(
-        shaded(shown, higher_is_better=True, centre=centre),
+        shaded(cells, higher_is_better=True, centre=centre),
         diverging=diverging,
         told=["row", "column", "block", "value", "reason", "flags"],
     )
-    with st.container(height=room(shown), border=False):  # scrolls sideways where it must
+    with st.container(height=room(cells), border=False):  # scrolls sideways where it must
         st.altair_chart(
             chart,
             width="content",
             alt="Rows of runs by columns of corruptions. The table below has the same numbers.",
         )
     with st.expander("The same as a table"):
-        table = shown.pivot(index="row", columns="column", values="value")
-        order = [list(dict.fromkeys(shown[name])) for name in ("row", "column")]
+        table = cells.pivot(index="row", columns="column", values="value")
+        order = [list(dict.fromkeys(cells[name])) for name in ("row", "column")]
         grid(table.loc[order[0], order[1]].reset_index(), alt="The heat map as a table")

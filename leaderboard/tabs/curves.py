@@ -15,7 +15,7 @@ from leaderboard.views.compared import NO_DENSE
 from leaderboard.views.curves import HEIGHT, key_chart, sparsity_chart
 from leaderboard.views.lines import drawable, points, references, with_lines
 from leaderboard.views.marks import DENSE, encoding
-from leaderboard.views.series import SERIES, Series, wide
+from leaderboard.views.series import SERIES, Series
 
 COLUMNS: Mapping[str, str] = {column.title: name for name, column in HEADLINE.items()}
 LINES, ROWS, CHARTS = 24, 4000, 20
@@ -60,8 +60,7 @@ def _numbers(view: View, series: Series) -> pd.DataFrame:
             conditions |= chosen_detector(view, series.task)
         if series.task == "shift":
             conditions |= chosen_severity(view)
-        numbers = wide(view.scores(**conditions), series.by)
-        numbers = numbers.dropna(axis="columns", how="all")
+        numbers = view.wide(series.by, **conditions)[0].dropna(axis="columns", how="all")
         picked = st.multiselect(
             "Only", list(numbers), key="facet", bind="query-params", placeholder="all", width=320
         )

@@ -9,11 +9,10 @@ from bench.records import from_json
 from leaderboard.conditions import chosen_batch_size
 from leaderboard.grid import grid
 from leaderboard.view import View
-from leaderboard.views.corruptions import run_names
 from leaderboard.views.detectors import BEST, board_cells, mean_board, with_best
 from leaderboard.views.heat import heat_map, room, shaded
-from leaderboard.views.lines import with_lines
 from leaderboard.views.marks import DENSE
+from leaderboard.views.names import named
 
 AREAS = {
     "AUROC": "auroc",
@@ -28,7 +27,7 @@ OFFERED = 1000
 def show(view: View) -> None:
     """Draws the page."""
     offered = _offered(view)
-    if offered.empty:
+    if not offered:
         st.info(f"No run here was scored by a detector. {MORE}.")
         return
     with st.container(horizontal=True):
@@ -57,30 +56,31 @@ def show(view: View) -> None:
     _draw(cells, board, higher_is_better=up)
 
 
-def _offered(view: View) -> pd.Series:
+def _offered(view: View) -> dict[str, str]:
     """Names of the runs with scores of detectors, by id: dense and most detectors first."""
     scores = view.scores(task="outliers", metric="auroc")
     counts = scores.dropna(subset=["value"]).groupby("run_id")["detector"].nunique()
     counts = counts[counts.index.isin(view.rows.index)]
-    named = with_lines(view.group).loc[counts.index].assign(detectors=counts)
-    named["sparse"] = named["pruner"] != DENSE
-    order = named.sort_values(["sparse", "detectors", "seed"], ascending=[True, False, True])
-    return pd.Series(run_names(order), index=order.index, dtype=object)
+    runs = view.rows.loc[counts.index].assign(detectors=counts)
+    runs["sparse"] = runs["pruner"] != DENSE
+    order = runs.sort_values(["sparse", "detectors", "seed"], ascending=[True, False, True]).index
+    names = named(runs)
+    return {str(run): names[run] for run in order[:OFFERED]}
 
 
-def _chosen(offered: pd.Series) -> list[str]:
+def _chosen(offered: dict[str, str]) -> list[str]:
     """Ids of the runs that the visitor picks; of the first if none."""
-    names = dict(zip(offered.head(OFFERED), offered.index, strict=False))
     picked = st.multiselect(
         "Runs",
-        list(names),
+        list(offered),
+        format_func=offered.__getitem__,
         key="runs",
         bind="query-params",
         placeholder="dense, most detectors",
         max_selections=50,
         width=420,
     )
-    return [names[name] for name in picked] or [str(offered.index[0])]
+    return picked or list(offered)[:1]
 
 
 def _draw(cells: pd.DataFrame, board: pd.DataFrame, *, higher_is_better: bool) -> None:

@@ -10,6 +10,7 @@ from bench.flags import FLAGS
 from bench.records import file_bytes, from_json
 from leaderboard.grid import grid
 from leaderboard.view import View
+from leaderboard.views.names import named
 from leaderboard.views.submission import (
     OF_EACH,
     OF_SCORES,
@@ -81,11 +82,3 @@ def _origin(record: Mapping[str, Any]) -> None:
         "application/json",
         on_click="ignore",
     )
-
-
-def named(rows: pd.DataFrame) -> dict[str, str]:
-    """A readable name for each run, in the order of the names: slug, seed, digits of its id."""
-    seeds = ["" if pd.isna(seed) else f" · seed {seed:g}" for seed in rows["seed"].astype(float)]
-    slugs = zip(rows.index.astype(str), rows["slug"].astype(str), seeds, strict=True)
-    found = {run_id: f"{slug}{seed} · {run_id[:6]}" for run_id, slug, seed in slugs}
-    return dict(sorted(found.items(), key=lambda item: item[1]))

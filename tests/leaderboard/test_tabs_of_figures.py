@@ -127,10 +127,12 @@ def test_corruptions_relative_to_dense_are_families(url):
 def test_detectors_are_those_of_the_dense_run_unless_others_are_picked(url):
     scores = [of_detector("msp", 0.7), of_detector("gradnorm", 0.8)]
     others = [of_detector("msp", 0.5), of_detector("gradnorm", 0.6)]
-    fill(url, some_run(scores=scores), some_run(pruner="snip", sparsity=0.9, scores=others))
+    runs = [some_run(scores=scores), some_run(pruner="snip", sparsity=0.9, scores=others)]
+    fill(url, *runs)
     page = visit("Detectors")
     assert page.dataframe[0].value["patches"].tolist() == [0.7, 0.8]
-    page = settled(page.multiselect(key="runs").set_value(["dense", "snip 90 %"]).run())
+    both = [run.run_id for run in runs]
+    page = settled(page.multiselect(key="runs").set_value(both).run())
     assert page.dataframe[0].value["patches"].tolist() == pytest.approx([0.6, 0.7])
     assert "mean over 2 runs" in page.main.caption[0].value
 
