@@ -121,7 +121,8 @@ FLAGS: Mapping[str, Flag] = {
         _varied(_masked),
     ),
     "constant-output": Flag(
-        "more than 99.5 % of the images get the same answer, which looks robust and is worth nothing",
+        "more than 99.5 % of the images get the same answer, which looks robust and is worth "
+        "nothing",
         _constant,
     ),
     "saturated": Flag(

@@ -73,7 +73,7 @@ def save_run(
         for number, score in enumerate(record.pop("scores"))
     ]
     kept = [
-        {"key": key, "n": len(outcome.msp), "content": compress(outcome)}
+        {"key": key, "n": len(outcome.confidence), "content": compress(outcome)}
         for key, outcome in outcomes.items()
     ]
     with store.engine.begin() as connection:

@@ -74,14 +74,15 @@ def test_a_run_comes_out_as_it_went_in(tmp_path_factory, scores, accuracy):
 def test_outcomes_come_out_bit_for_bit(url):
     generator = np.random.default_rng(0)
     kept = Outcome(
-        predicted=generator.integers(0, 10, 1000), msp=generator.random(1000, dtype=np.float32)
+        predicted=generator.integers(0, 10, 1000),
+        confidence=generator.random(1000, dtype=np.float32),
     )
     run = some_run()
     with open_store(url) as store:
         save_run(store, run, {"fog/3": kept})
         found = load_outcomes(store, run.run_id)["fog/3"]
     assert np.array_equal(found.predicted, kept.predicted)
-    assert found.msp.tobytes() == kept.msp.tobytes()
+    assert found.confidence.tobytes() == kept.confidence.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_outcomes_come_out_bit_for_bit(url):
     [(b"", 30), (b"no zlib", 30), (WHOLE[:-9], 30), (WHOLE, 29), (WHOLE, 31), (WHOLE * 2, 60)],
 )
 def test_outcomes_that_are_not_those_of_so_many_images_are_refused(content, n):
-    assert len(decompress(WHOLE, 30).msp) == 30
+    assert len(decompress(WHOLE, 30).confidence) == 30
     with pytest.raises(ValueError, match="outcome"):
         decompress(content, n)
 
