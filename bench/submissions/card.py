@@ -104,7 +104,9 @@ class Card(_Section):
 
     schema_: Annotated[int, Field(ge=1, le=1)] = Field(alias="schema", description="1")
     slug: Annotated[str, AfterValidator(_slug)] = Field(description="short name, `[a-z0-9._-]`")
-    kind: Literal["classifier"] = _field("`classifier`", "classifier")
+    kind: Literal["classifier", "ensemble", "bayesian", "flow"] = _field(
+        "`classifier`, `ensemble`, `bayesian` or `flow`", "classifier"
+    )
     model: Model = Model()
     input: Input = Input()
     pruning: Pruning = Pruning()
