@@ -12,15 +12,19 @@ from bench.data import Progress, silent
 from bench.errors import BenchError
 from bench.masks import check_sparsity
 from bench.models import Normalised
+from bench.models.glow import flows_within
 from bench.parents import parent_of
 from bench.plans import Plan, fresh_model, setting_of
 from bench.pruners import Pruner
+from bench.pruners.flows import check_flow
 from bench.pruners.named import pruner_named, source_of
 from bench.pruners.options import with_options
 from bench.records import Scope
 from bench.saliency import Saliency
+from bench.samples import samples_png
+from bench.setting import Setting
 from bench.submissions import check_target, described, pack
-from bench.training import Training
+from bench.training import Training, usual_loss
 
 __all__ = ["Cut", "Plan", "prune", "train_dense"]
 SLUG_LENGTH = 64
@@ -69,7 +73,7 @@ def train_dense(plan: Plan, folder: Path, *, progress: Progress = silent) -> Pat
     """
     check_target(folder)
     setting = setting_of(plan, "dense", folder, progress)
-    training = Training(setting, fresh_model(plan), total=setting.recipe.epochs)
+    training = _training(setting, fresh_model(plan), total=setting.recipe.epochs)
     resume(training)
     train(training, training.total)
     facts = {"slug": "dense", "pruner": "dense", "declared_sparsity": 0.0}
@@ -115,19 +119,24 @@ def prune(
         raise BenchError(
             "E-BAD-VALUE", f"{name} prunes a trained network: give its folder with --from"
         )
+    check_flow(dense.plan.network, name, pruner, changed)
     facts = _facts(name, pruner, changed, cut.sparsity)
     work = f"{facts} {dense.sha256} {source_of(row.saliency)}"
     setting = setting_of(dense.plan, work, folder, progress)
     if dense.loaded and afterwards:
-        training = Training(setting, dense.loaded.model, phase="fine-tuning")
+        training = _training(setting, dense.loaded.model, phase="fine-tuning")
         facts |= {key: dense.training.get(key) for key in ("seed", "recipe")}
     else:
-        training = Training(setting, fresh_model(dense.plan))
+        training = _training(setting, fresh_model(dense.plan))
     resume(training)
     act(training, pruner, cut.sparsity)
     before = dense.training.get("epochs") if afterwards else 0
     epochs = None if before is None else before + len(setting.curve)
     return _packed(dense.plan, training, folder, facts, {"epochs": epochs, "parent": dense.sha256})
+
+
+def _training(setting: Setting, model: Normalised, **fields: Any) -> Training[Normalised]:
+    return Training(setting, model, loss=usual_loss(model), **fields)
 
 
 def _facts(
@@ -161,13 +170,16 @@ def _packed(
     trained: Mapping[str, object],
 ) -> Path:
     """Writes the submission with its learning curve, and forgets the unfinished work."""
-    curve = training.setting.curve
+    curve, model = training.setting.curve, training.model.eval()
+    flows = flows_within(model)
     own = {"seed": plan.seed, "recipe": plan.recipe_name, **facts}
-    record = replace(described(facts["slug"], plan.network, training.model).record, **own)
+    record = replace(described(facts["slug"], plan.network, model).record, **own)
+    where = f"{plan.network} on {plan.suite}, {plan.recipe_name}, seed {plan.seed}"
     files = {"curve.csv": curve_csv(curve)}
     if curve:
-        where = f"{plan.network} on {plan.suite}, {plan.recipe_name}, seed {plan.seed}"
         files["curve.png"] = curve_png(curve, f"{record.slug}: {where}")
+    for flow in flows:
+        files["samples.png"] = samples_png(flow, plan.stream("samples"), f"{record.slug}: {where}")
     pack(training.model, record, folder, {"training": {"suite": plan.suite, **trained}}, files)
     forget(training.setting)
     return folder

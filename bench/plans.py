@@ -9,7 +9,9 @@ import torch
 
 from bench.data import Progress, SuiteSpec, outlier_training_set, suite_spec, training_set
 from bench.environment import choose_device, git_commit
+from bench.errors import BenchError
 from bench.models import Normalised, initialised
+from bench.models.glow import FLOWS, fresh_flow
 from bench.recipes import default_recipe, recipe_named
 from bench.setting import Setting, TrainingSet
 from bench.streams import stream
@@ -21,9 +23,9 @@ class Plan:
 
     Args:
         suite: Key of `SUITES`; its normalisation becomes part of the model.
-        architecture: Key of `ARCHITECTURES`; None for the suite's reference network.
+        architecture: Key of `ARCHITECTURES` or `FLOWS`; None for the suite's reference network.
         seed: Of initialisation, order, augmentation and pruning.
-        recipe: Key of `RECIPES`; None for the paper's, on digits `digits-20`.
+        recipe: Key of `RECIPES`; None for the paper's, on digits a short one.
         device: As for `evaluate`.
         root: Data root.
     """
@@ -90,11 +92,23 @@ def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setti
 
 
 def fresh_model(plan: Plan) -> Normalised:
-    """An untrained network behind the suite's normalisation."""
+    """An untrained network behind the suite's normalisation; a flow takes images as they are.
+
+    Raises:
+        BenchError: E-UNKNOWN-ARCHITECTURE, or E-BAD-VALUE if a flow is of grey images and the
+            suite's have colours.
+    """
+    channels, generator = plan.spec.shape[0], plan.stream("initialisation")
+    device = choose_device(plan.device)
+    if plan.network in FLOWS:
+        form = FLOWS[plan.network]
+        if channels > form.channels:
+            raise BenchError(
+                "E-BAD-VALUE",
+                f"{plan.network}: is of images of one channel, {plan.suite} has {channels}",
+            )
+        return Normalised(fresh_flow(form, generator)).to(device)
     network = initialised(
-        plan.network,
-        classes=plan.spec.classes,
-        channels=plan.spec.shape[0],
-        generator=plan.stream("initialisation"),
+        plan.network, classes=plan.spec.classes, channels=channels, generator=generator
     )
-    return Normalised(network, plan.spec.mean, plan.spec.std).to(choose_device(plan.device))
+    return Normalised(network, plan.spec.mean, plan.spec.std).to(device)

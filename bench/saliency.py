@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from bench.models import prunable
+from bench.models.glow import flows_within
 from bench.records import Scope
 from bench.setting import Setting
 
@@ -31,8 +32,9 @@ class Scoring:
     """What a saliency may look at.
 
     Args:
-        network: Answers (B, C, H, W) images in [0, 1] with logits; in evaluation mode (running
-            BatchNorm statistics, no dropout). Weights outside the mask are zero.
+        network: Answers (B, C, H, W) images in [0, 1] with logits, a flow with log-densities; in
+            evaluation mode (running BatchNorm statistics, no dropout). Weights outside the mask
+            are zero.
         batches: (images, labels) of the training set.
         mask: {name: bool tensor}, True where a weight is still there; empty for all.
         generator: For what is drawn.
@@ -158,12 +160,15 @@ def crop_nodes(scoring: Scoring, *, loss: Loss = "ce") -> Saliency:
 def gradients(
     network: nn.Module, batches: Iterable[Batch], loss: Loss = "ce", temperature: float = 1.0
 ) -> Saliency:
-    """Gradient of the mean loss over all images with respect to each prunable weight."""
+    """Gradient of the mean loss over all images with respect to each prunable weight.
+
+    The loss of a flow is its bits per dimension, whichever is named.
+    """
     weights = prunable(network)
     sums = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     count = 0
     for images, labels in batches:
-        value = LOSSES[loss](network(images) / temperature, labels)
+        value = _summed(network, loss)(network(images) / temperature, labels)
         found = torch.autograd.grad(value, list(weights.values()))
         for total, slope in zip(sums.values(), found, strict=True):
             total += slope
@@ -188,7 +193,7 @@ def _curvature(
     count = sum(len(labels) for _, labels in batches)
     totals = {name: torch.zeros_like(parameter) for name, parameter in by.items()}
     for images, labels in batches:
-        value = LOSSES[loss](network(images) / temperature, labels) / count
+        value = _summed(network, loss)(network(images) / temperature, labels) / count
         found = torch.autograd.grad(value, list(weights.values()), create_graph=True)
         graph = dict(zip(weights, found, strict=True))
         vector = vector or {
@@ -199,6 +204,13 @@ def _curvature(
         for total, part in zip(totals.values(), parts, strict=True):
             total += part
     return vector, totals
+
+
+def _summed(network: nn.Module, loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
+    """(answers, labels) -> the loss, summed over images."""
+    for flow in flows_within(network):
+        return lambda log_density, _: flow.bits_per_dimension(log_density).sum()
+    return LOSSES[loss]
 
 
 def _within(mask: Mapping[str, Tensor], name: str, values: Tensor) -> Tensor:

@@ -95,14 +95,15 @@ class Epoch(NamedTuple):
         phase: `training`, or what else was trained (`edge-popup`: scores of weights).
         epoch: From 1 within its phase.
         loss: Mean of the objective over the training images.
-        accuracy: Share of them that were right in the step that they were trained in.
+        accuracy: Share of them that were right in the step that they were trained in; None for a
+            flow, which classifies nothing.
         sparsity: To which the network had been pruned.
     """
 
     phase: str
     epoch: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     sparsity: float
 
 
@@ -115,7 +116,7 @@ class Setting:
     """What stays the same while a network is trained and pruned.
 
     Args:
-        architecture: Key of `ARCHITECTURES`.
+        architecture: Key of `ARCHITECTURES` or `FLOWS`.
         data: The training set.
         recipe: How it is trained on.
         stream: (purpose) -> a generator of its own, the same whenever it is asked for.

@@ -13,10 +13,11 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from bench import masks
+from bench.models.glow import flows_within
 from bench.setting import Epoch, Setting
 
 Model = TypeVar("Model", bound=nn.Module)
-Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor | None]]
 
 
 def classification(
@@ -27,6 +28,20 @@ def classification(
     return cross_entropy(logits, labels), logits
 
 
+def likelihood(
+    model: nn.Module, images: Tensor, _: Tensor, generator: torch.Generator
+) -> tuple[Tensor, None]:
+    """Mean bits per dimension of a batch under a flow, with uniform noise within the bins."""
+    (flow,) = flows_within(model)
+    noise = torch.rand((len(images), *flow.shape), generator=generator).to(images.device)
+    return flow.bits_per_dimension(flow(images, noise)).mean(), None
+
+
+def usual_loss(model: nn.Module) -> Loss:
+    """Of a flow its bits per dimension, of all else the cross-entropy."""
+    return likelihood if flows_within(model) else classification
+
+
 @dataclass(slots=True, eq=False)
 class Training(Generic[Model]):
     """A network in training: all that its next epoch depends on, besides the setting.
@@ -35,7 +50,8 @@ class Training(Generic[Model]):
         setting: What stays the same.
         model: Takes images in [0, 1].
         phase: Names its random streams, its checkpoint and its part of the learning curve.
-        loss: (model, images, labels, generator) -> mean loss of the batch, logits.
+        loss: (model, images, labels, generator) -> mean loss of the batch, and the logits if it
+            has such.
         total: Epochs that the phase is to have, for the progress.
         epoch: Epochs done.
         cuts: Steps of pruning done.
@@ -88,15 +104,17 @@ def train_epoch(training: Training[Any]) -> None:
         loss, accuracy = _pass(training, generator)
     training.model.eval()
     setting.curve.append(Epoch(training.phase, training.epoch, loss, accuracy, training.sparsity))
-    setting.progress(training.phase, training.epoch, max(training.total, training.epoch))
+    what = training.phase if accuracy is not None else f"{training.phase}, {loss:.3f} bits/dim"
+    setting.progress(what, training.epoch, max(training.total, training.epoch))
 
 
-def _pass(training: Training[Any], generator: torch.Generator) -> tuple[float, float]:
+def _pass(training: Training[Any], generator: torch.Generator) -> tuple[float, float | None]:
     """Mean loss and accuracy over the data, each image in the step that it was trained in."""
     data, recipe = training.setting.data, training.setting.recipe
     model, optimizer = training.model, training.optimizer
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     total = torch.zeros(2, device=data.labels.device)
+    logits: Tensor | None = None
     for images, labels in data.batches(recipe.batch_size, generator):
         with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.bfloat16):
             loss, logits = training.loss(model, images, labels, generator)
@@ -105,7 +123,8 @@ def _pass(training: Training[Any], generator: torch.Generator) -> tuple[float, f
         clip_grad_norm_(trained, recipe.clip)
         optimizer.step()
         masks.apply(model, training.mask)
-        right = (logits.detach().argmax(1) == labels).sum()
-        total += torch.stack([loss.detach() * len(labels), right])
+        total[0] += loss.detach() * len(labels)
+        if logits is not None:
+            total[1] += (logits.detach().argmax(1) == labels).sum()
     mean, accuracy = (total / len(data.labels)).tolist()
-    return mean, accuracy
+    return mean, None if logits is None else accuracy

@@ -18,6 +18,7 @@ ALLOWED: Mapping[str, int] = {  # file -> bytes that it may have
     "detectors.json": 2**24,
     "curve.csv": 2**20,
     "curve.png": 2**20,
+    "samples.png": 2**20,
 }
 
 

@@ -16,8 +16,9 @@ def completing(words: Callable[[], list[str]]) -> Callable[[str], list[str]]:
 
 def _architectures() -> list[str]:
     from bench.models import ARCHITECTURES
+    from bench.models.glow import FLOWS
 
-    return [*ARCHITECTURES, "timm:", "robustbench:"]
+    return [*ARCHITECTURES, *FLOWS, "timm:", "robustbench:"]
 
 
 def _recipes() -> list[str]:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from bench import saliency
 from bench.masks import Schedule
 from bench.pruners.edge_popup import edge_popup
 from bench.records import Moment, Scope, Structure
 from bench.saliency import Saliency
+
+GlowScope = Literal["couplings", "block0-last"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Pruner:
         score_batches: Batches of 512 training images that are scored, as in the paper's code.
         finetune_epochs: Trained after the last step; None for all of the recipe's, and for none
             where the moment is `after`. An iterative pruner ends with its training.
+        glow_scope: Of a flow `couplings` prunes all convolutions; `block0-last`, of the paper's
+            last code, the last one of every coupling of the first level.
     """
 
     saliency: Callable[..., Saliency]
@@ -34,6 +39,7 @@ class Pruner:
     schedule: Schedule = "one-shot"
     score_batches: int = 5
     finetune_epochs: int | None = None
+    glow_scope: GlowScope = "couplings"
 
 
 PRUNERS: Mapping[str, Pruner] = {

@@ -9,12 +9,15 @@ from bench import masks
 from bench.errors import BenchError
 from bench.models import Normalised, architecture, prunable
 from bench.models.channels import channel_slices, narrowed, remove_channels
+from bench.models.glow import flows_within
 from bench.nodes import keep_nodes, node_scores
 from bench.pruners import Pruner
+from bench.pruners.flows import in_glow_scope
 from bench.saliency import Saliency, Scoring
 from bench.training import Training, make_trainable
 
 SCORING_BATCH_SIZE = 512
+FLOW_BATCH_SIZE = 64  # in such parts it is scored, as a flow's graph of 512 images is too large
 PREFIX = "network."  # of the model's names, behind its normalisation
 
 
@@ -37,7 +40,8 @@ def cut(training: Training[Normalised], pruner: Pruner, sparsity: float) -> None
         worth = node_scores(_inner(scores), slices)
         _remove(training, keep_nodes(worth, sparsity, pruner.scope, full=full))
     else:
-        training.mask = masks.keep_top(scores, sparsity, pruner.scope, within=training.mask)
+        chosen = {name: scores[name] for name in scores if in_glow_scope(name, pruner.glow_scope)}
+        training.mask = masks.keep_top(chosen, sparsity, pruner.scope, within=training.mask)
         masks.apply(training.model, training.mask)
     training.cuts += 1
     training.sparsity = sparsity
@@ -47,9 +51,12 @@ def _scores(training: Training[Normalised], pruner: Pruner, sparsity: float) -> 
     setting, step = training.setting, training.cuts
     training.model.eval()
     drawn = setting.data.batches(SCORING_BATCH_SIZE, setting.stream(f"scoring {step}"))
+    batches = list(islice(drawn, pruner.score_batches))
+    if flows_within(training.model):
+        batches = [part for batch in batches for part in _parts(*batch)]
     scoring = Scoring(
         training.model,
-        list(islice(drawn, pruner.score_batches)),
+        batches,
         training.mask,
         setting.stream(f"pruning {step}"),
         sparsity=sparsity,
@@ -60,6 +67,11 @@ def _scores(training: Training[Normalised], pruner: Pruner, sparsity: float) -> 
     scores = pruner.saliency(scoring)
     _check(scores, prunable(training.model), pruner)
     return scores
+
+
+def _parts(images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    parts = images.split(FLOW_BATCH_SIZE), labels.split(FLOW_BATCH_SIZE)
+    return list(zip(*parts, strict=True))
 
 
 def _check(scores: Saliency, weights: Mapping[str, Tensor], pruner: Pruner) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 
 from bench.errors import BenchError
 from bench.masks import Schedule
-from bench.pruners import Pruner
+from bench.pruners import GlowScope, Pruner
 from bench.pruners.moments import MOMENTS
 from bench.records import Moment, Structure
 
@@ -20,6 +20,7 @@ ROW: Mapping[str, Any] = {
     "schedule": Schedule,
     "score_batches": int,
     "finetune_epochs": int,
+    "glow_scope": GlowScope,
 }
 LEAST: Mapping[str, float] = {
     "score_batches": 1,

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from bench.errors import BenchError
 from bench.models import ARCHITECTURES, build, infer_widths, prunable
+from bench.models.glow import FLOWS
+from bench.models.glow_files import flow_name, glow_of, is_flow
 from bench.submissions.bounded import built_within
 from bench.submissions.names import fold_masks, with_aliases, without_prefix
 
@@ -28,6 +30,9 @@ def fit(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, n
         BenchError: E-WRONG-WEIGHTS or E-UNKNOWN-ARCHITECTURE if they do not fit.
     """
     tensors = fold_masks(without_prefix(tensors))
+    if architecture in FLOWS or (architecture is None and is_flow(tensors)):
+        flow = glow_of(tensors)
+        return flow_name(flow), flow
     if architecture is None:
         architecture = _recognised(with_aliases(tensors))
     if architecture in ARCHITECTURES:

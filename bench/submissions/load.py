@@ -11,6 +11,7 @@ from bench.errors import BenchError
 from bench.intake.tensors import as_safetensors
 from bench.models import ADAPTERS, ARCHITECTURES, Normalised, build, ends, prunable
 from bench.models.ensemble import Ensemble
+from bench.models.glow import Glow
 from bench.models.kinds import kind_of
 from bench.models.sparsity import measured_sparsity
 from bench.records import Submission
@@ -187,16 +188,19 @@ def described(slug: str, architecture: str, model: Normalised) -> LoadedSubmissi
         slug: Short name.
         architecture: As in the record.
         model: Is put into evaluation mode.
+
+    Raises:
+        BenchError: E-BAD-VALUE for a flow behind a normalisation.
     """
     model.eval()
     network = model.network
+    if kind_of(network) == "flow" and model.mean:
+        raise BenchError(
+            "E-BAD-VALUE",
+            "normalisation: got one for a flow, whose density is of images as they are",
+        )
     tensors = network.state_dict()
-    known = architecture in ARCHITECTURES or architecture.partition(":")[0] in ADAPTERS
-    layers = prunable(network)
-    dense = None
-    if known:
-        channels, classes = ends(network)
-        dense = build(architecture, classes=classes, channels=channels)
+    layers, dense = prunable(network), _dense(architecture, network)
     record = Submission(
         slug=slug,
         kind=kind_of(network),
@@ -209,6 +213,15 @@ def described(slug: str, architecture: str, model: Normalised) -> LoadedSubmissi
     )
     collapsed = any(not weight.count_nonzero() for weight in layers.values())
     return LoadedSubmission(record, model, dense, ("layer-collapse",) if collapsed else ())
+
+
+def _dense(architecture: str, network: nn.Module) -> nn.Module | None:
+    if isinstance(network, Glow):
+        return Glow(network.form).eval()
+    if architecture not in ARCHITECTURES and architecture.partition(":")[0] not in ADAPTERS:
+        return None
+    channels, classes = ends(network)
+    return build(architecture, classes=classes, channels=channels)
 
 
 def _slug(name: str) -> str:

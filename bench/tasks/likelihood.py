@@ -1,8 +1,6 @@
 """How probable a density model finds the test images, and whether others are less so."""
 
-import math
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 import torch
@@ -13,6 +11,7 @@ from bench.detection import DETECTION, compared
 from bench.errors import BenchError
 from bench.inference import Case, Findings, batches
 from bench.metric_meanings import QUANTILES
+from bench.models.glow import bits_per_dimension, flows_within
 from bench.records import Score
 from bench.store import Outcome
 
@@ -59,11 +58,11 @@ def _spread(case: Case, name: str, values: Tensor) -> list[Score]:
     """Mean and quantiles of the log-densities of a set."""
     about, n, exact = Score.about("likelihood", name), len(values), values.double()
     mean, error = float(exact.mean()), float(exact.std(correction=1)) / n**0.5 if n > 1 else None
-    dimensions = cast(int, case.submission.model.network.dimensions)
+    (flow,) = flows_within(case.submission.model)
     quantiles = torch.quantile(exact, torch.tensor(list(QUANTILES.values()), dtype=exact.dtype))
     return [
         about.measured("log_density", mean, n, error),
-        about.measured("bits_per_dim", -mean / dimensions / math.log(2), n),
+        about.measured("bits_per_dim", bits_per_dimension(mean, flow.dimensions), n),
         *(
             about.measured(metric, value, n)
             for metric, value in zip(QUANTILES, quantiles.tolist(), strict=True)
