@@ -140,6 +140,11 @@ def any_of(flags: pd.Series) -> str:
     return " ".join(dict.fromkeys(" ".join(flags).split()))
 
 
+def usual(group: pd.DataFrame) -> str:
+    """What a group is ranked by where nobody says: accuracy, of flows the AUROC by likelihood."""
+    return "accuracy" if group["likelihood_auroc"].isna().all() else "likelihood_auroc"
+
+
 def rank(table: pd.DataFrame, by: str = "accuracy") -> pd.DataFrame:
     """The rows of each group from best to worst.
 

@@ -76,7 +76,7 @@ def test_every_metric_of_the_protocol_is_there_and_no_other(scored):
     assert {name for name, metric in METRICS.items() if metric.task == "likelihood"} < given
     assert {score.task for score in scored.run.scores} == {"likelihood", "cost"}
     assert scored.run.submission.kind == "flow"
-    assert scored.run.flags == ()
+    assert scored.run.flags == ("layer-collapse",)  # of the couplings, which begin as zero
 
 
 def test_numbers_of_classes_do_not_apply_to_a_flow_nor_its_own_to_a_classifier(scored):
