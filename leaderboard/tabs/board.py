@@ -42,7 +42,7 @@ def show(view: View) -> None:
     if leaders:
         table = with_intervals(table, view.source.standings(leaders, by))
     part = _page(table)
-    drawn = grid if view.to_dense else ticked
+    drawn = grid if view.to_dense else partial(ticked, key="ranking")
     runs = drawn(
         part,
         height=min(ROW * (len(part) + 1) + 3, TALLEST),
@@ -59,7 +59,7 @@ def show(view: View) -> None:
 
 def _ways(view: View, runs: list[str]) -> None:
     """Links from the ticked rows to the tabs that are about them; each keeps the filters."""
-    names = named(view.rows)
+    names = named(view.rows.loc[runs])
     labels = [names[run] for run in runs]
     if len(labels) == 1:
         _link("Open the run", tab="Submission", run=labels[0])

@@ -22,6 +22,7 @@ from bench.store import (
     save_run,
     score_frame,
     verify_chain,
+    with_outcomes,
 )
 from bench.store.outcomes import compress, decompress
 from tests.factories import some_run
@@ -83,6 +84,17 @@ def test_outcomes_come_out_bit_for_bit(url):
         found = load_outcomes(store, run.run_id)["fog/3"]
     assert np.array_equal(found.predicted, kept.predicted)
     assert found.confidence.tobytes() == kept.confidence.tobytes()
+
+
+def test_runs_whose_outcomes_are_kept_are_told_from_the_others(url):
+    kept = Outcome(predicted=np.zeros(9, int), msp=np.ones(9, np.float32))
+    first, second, third = (some_run(seed=seed) for seed in range(3))
+    with open_store(url) as store:
+        save_run(store, first, {"fog/3": kept})
+        save_run(store, second)
+        save_run(store, third, {"fog/3": kept})
+        assert with_outcomes(store, [first.run_id, second.run_id]) == {first.run_id}
+        assert with_outcomes(store, []) == set()
 
 
 @pytest.mark.parametrize(
