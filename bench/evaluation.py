@@ -22,7 +22,7 @@ from bench.flags import flags_of
 from bench.inference import Case, Exhibit, Findings, Watcher, exhibit, look_at
 from bench.models import Normalised
 from bench.models.kinds import kind_of
-from bench.protocol import METRICS, PROTOCOL, PROTOCOLS, Protocol
+from bench.protocol import METRICS, PROTOCOLS, Protocol, usual
 from bench.records import Run, Score
 from bench.store import TRUTH, Outcome, true_outcome
 from bench.submissions import LoadedSubmission, from_module
@@ -43,7 +43,7 @@ def evaluate(
     submission: LoadedSubmission | nn.Module,
     suite: Suite | str = "digits",
     *,
-    protocol: Protocol = PROTOCOL,
+    protocol: Protocol | None = None,
     only: Collection[str] = (),
     device: str = "auto",
     progress: Progress = silent,
@@ -54,7 +54,7 @@ def evaluate(
         submission: What `load_submission` returns, or a module; a module's run is flagged
             `not-reproducible-from-file`.
         suite: Name, or what `load_suite` returns.
-        protocol: An entry of `PROTOCOLS`.
+        protocol: An entry of `PROTOCOLS`; None for `standard`, of a flow `flows`.
         only: Tasks to run; none means all. The run is then flagged `partial`.
         device: `auto`, `cpu`, `cuda`, `mps`.
         progress: Called with (what, done, total) as work goes on.
@@ -69,6 +69,7 @@ def evaluate(
     started, clock = datetime.now(UTC), time.perf_counter()
     if isinstance(submission, nn.Module):
         submission = from_module(submission)
+    protocol = protocol or usual(submission.record.kind)
     check_kind(submission.record.kind, protocol)
     tasks = _chosen(protocol, only)
     check_installed(name for _, names in protocol.detectors for name in names)

@@ -22,6 +22,7 @@ __all__ = [
     "PROTOCOLS",
     "Protocol",
     "as_record",
+    "usual",
 ]
 
 CORRUPTIONS: tuple[str, ...] = (
@@ -238,3 +239,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
     ),
     "flows": replace(PROTOCOL, preset="flows", tasks=("likelihood", "cost"), detectors=()),
 }
+
+
+def usual(kind: str) -> Protocol:
+    """What a kind of submission is scored by where nobody says."""
+    return PROTOCOLS["flows"] if kind == "flow" else PROTOCOL

@@ -15,7 +15,7 @@ from bench.metric_meanings import METRICS, QUANTILES
 from bench.models import Normalised, build
 from bench.models.glow import FLOWS, fresh_flow
 from bench.plausible import impossible
-from bench.protocol import PROTOCOLS
+from bench.protocol import PROTOCOL, PROTOCOLS
 from bench.records import from_json, to_json
 from bench.rescore import rescored
 from bench.store import load_outcomes, open_store, save_run
@@ -37,7 +37,7 @@ def suite() -> Suite:
 
 @pytest.fixture(scope="module")
 def scored(submission, suite) -> Evaluation:
-    return evaluate(submission, suite, protocol=FLOW)
+    return evaluate(submission, suite)
 
 
 def densities(submission, images: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_every_metric_of_the_protocol_is_there_and_no_other(scored):
     given = {score.metric for score in scored.run.scores}
     assert {name for name, metric in METRICS.items() if metric.task == "likelihood"} < given
     assert {score.task for score in scored.run.scores} == {"likelihood", "cost"}
-    assert scored.run.submission.kind == "flow"
+    assert (scored.run.submission.kind, scored.run.protocol) == ("flow", FLOW.id)
     assert scored.run.flags == ("layer-collapse",)  # of the couplings, which begin as zero
 
 
@@ -104,7 +104,7 @@ def test_the_record_can_be_true_and_follows_from_the_stored_densities(scored, tm
 
 def test_a_flow_and_a_classifier_are_not_scored_by_each_others_protocol(submission, suite):
     with pytest.raises(BenchError, match="preset: got standard for a flow"):
-        evaluate(submission, suite)
+        evaluate(submission, suite, protocol=PROTOCOL)
     with pytest.raises(BenchError, match="preset: got flows for a classifier"):
         evaluate(build("lenet5"), suite, protocol=FLOW)
 

@@ -33,7 +33,9 @@ def runs(
     suite: Annotated[str | None, typer.Option("--suite", help="Only of this suite.")] = None,
     by: Annotated[
         str | None,
-        typer.Option("--by", help="Column to rank by. Default: accuracy; likelihood_auroc."),
+        typer.Option(
+            "--by", help="Column to rank by. Default: accuracy, of flows likelihood_auroc."
+        ),
     ] = None,
 ) -> None:
     """List the stored runs from best to worst, each group of comparable runs by itself."""

@@ -14,7 +14,7 @@ from bench.cli.progress import shown
 from bench.errors import BenchError
 from bench.files import write_atomically
 from bench.metric_meanings import as_markdown
-from bench.protocol import PROTOCOLS, Protocol, as_record
+from bench.protocol import PROTOCOLS, Protocol, as_record, usual
 from bench.records import file_bytes
 
 app = typer.Typer()
@@ -67,15 +67,15 @@ def evaluate(
     from bench.store import check_reason, load_run, open_store, save_run
     from bench.submissions import load_submission
 
-    wanted, tasks = _protocol(preset), tuple(filter(None, only.split(",")))
+    wanted = None if preset is None else _protocol(preset)
+    tasks = tuple(filter(None, only.split(",")))
     mean, std = options.normalisation(normalize)
     check_reason(supersedes, reason)
     with nullcontext() if tasks else open_store(store) as opened, shown(quiet) as progress:
         if opened and supersedes:  # before the work, not after it
             load_run(opened, supersedes)
         submission = load_submission(model, architecture=arch, mean=mean, std=std)
-        flow = preset is None and submission.record.kind == "flow"
-        chosen = PROTOCOLS["flows"] if flow else wanted
+        chosen = wanted or usual(submission.record.kind)
         native = chosen.native_outlier_size
         world = load_suite(suite, limit=limit, root=data, native_size=native, progress=progress)
         run, outcomes = score(
@@ -101,7 +101,7 @@ def protocol(
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
 ) -> None:
     """Show what is measured: constants, metrics, version and content hash."""
-    chosen = _protocol(preset)
+    chosen = _protocol(preset or "standard")
     if as_json:
         print(json.dumps(as_record(chosen), indent=2))
     elif markdown:
@@ -110,8 +110,7 @@ def protocol(
         print_protocol(chosen)
 
 
-def _protocol(preset: str | None) -> Protocol:
-    name = preset or "standard"
-    if name not in PROTOCOLS:
-        raise BenchError("E-BAD-VALUE", f"preset: got {name!r}, expected {list(PROTOCOLS)}")
-    return PROTOCOLS[name]
+def _protocol(preset: str) -> Protocol:
+    if preset not in PROTOCOLS:
+        raise BenchError("E-BAD-VALUE", f"preset: got {preset!r}, expected {list(PROTOCOLS)}")
+    return PROTOCOLS[preset]
