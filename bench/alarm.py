@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from bench.data import ImageSet, Progress, SuiteSpec, silent
 from bench.detectors import DETECTORS, Known, check_installed, drawn
 from bench.detectors.known import PASS
 from bench.errors import BenchError
-from bench.inference import Exhibit, batches, gather
+from bench.inference import Exhibit, batches, gather, group_means
 from bench.models import Normalised
+from bench.models.kinds import kind_of
 from bench.protocol import PROTOCOL
 
+LIKELIHOOD = "likelihood"
 HELD_OUT, MOST_HELD_OUT = 0.2, 5000  # share of the training images for the threshold, and at most
 Scorer = Callable[[np.ndarray], Tensor]
 
@@ -26,7 +29,7 @@ class Watch:
     """What is asked for.
 
     Args:
-        detector: Key of `bench.detectors.DETECTORS`.
+        detector: Key of `bench.detectors.DETECTORS`, or `likelihood`, of flows.
         batch_size: Images that one score speaks for.
         false_alarms: Share of groups of ordinary images that may be called anomalous, in (0, 1).
 
@@ -40,10 +43,9 @@ class Watch:
     false_alarms: float
 
     def __post_init__(self) -> None:
-        if self.detector not in DETECTORS:
+        if self.detector not in (known := [*DETECTORS, LIKELIHOOD]):
             raise BenchError(
-                "E-BAD-VALUE",
-                f"detector: got {self.detector!r}, expected one of {list(DETECTORS)}",
+                "E-BAD-VALUE", f"detector: got {self.detector!r}, expected one of {known}"
             )
         check_installed([self.detector])
         if not 0 < self.false_alarms < 1:
@@ -91,8 +93,16 @@ def calibrated(
         progress: Called with (what, done, total) while images are looked at.
 
     Raises:
-        BenchError: E-BAD-VALUE if there are too few training images to tell such a rate.
+        BenchError: E-BAD-VALUE if there are too few training images to tell such a rate, or the
+            detector is not of such a model.
     """
+    flow = kind_of(model) == "flow"
+    if flow != (watch.detector == LIKELIHOOD):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"detector: got {watch.detector} for a {kind_of(model)}; a flow detects by "
+            f"{LIKELIHOOD}, and nothing else does",
+        )
     order = np.random.default_rng(0).permutation(len(training.labels))
     count = min(int(len(order) * HELD_OUT), MOST_HELD_OUT)
     groups = count // watch.batch_size
@@ -104,7 +114,7 @@ def calibrated(
         )
     sample = drawn(training, order[count:], PROTOCOL.fit_images)
     known = Known(model, sample, spec.augment, PROTOCOL.sensitivity_batch, PROTOCOL.viewed)
-    score = _scorer(known, watch, progress)
+    score = (_density_scorer if flow else _scorer)(known, watch, progress)
     held_out = score(training.images[order[: groups * watch.batch_size]])
     return Alarm(watch, threshold_of(held_out, watch.false_alarms), held_out, score)
 
@@ -120,17 +130,29 @@ def threshold_of(scores: Tensor, false_alarms: float) -> float:
     return float(scores.sort(descending=True).values[above])
 
 
+def _reported(images: np.ndarray, known: Known, progress: Progress) -> Iterator[Tensor]:
+    for done, batch in enumerate(batches(images, PASS, known.device)):
+        progress("images", done * PASS, len(images))
+        yield batch
+    progress("images", len(images), len(images))
+
+
+def _density_scorer(known: Known, watch: Watch, progress: Progress) -> Scorer:
+    """Minus the mean log-density of a group."""
+
+    @torch.inference_mode()
+    def score(images: np.ndarray) -> Tensor:
+        parts = [known.model(batch).cpu() for batch in _reported(images, known, progress)]
+        return -group_means(torch.cat(parts), watch.batch_size)
+
+    return score
+
+
 def _scorer(known: Known, watch: Watch, progress: Progress) -> Scorer:
     judge = DETECTORS[watch.detector](known)
 
-    def reported(images: np.ndarray) -> Iterator[Tensor]:
-        for done, batch in enumerate(batches(images, PASS, known.device)):
-            progress("images", done * PASS, len(images))
-            yield batch
-        progress("images", len(images), len(images))
-
     def score(images: np.ndarray) -> Tensor:
-        evidence = gather(known.model, reported(images), "the images")
+        evidence = gather(known.model, _reported(images, known, progress), "the images")
         shown = Exhibit(
             evidence,
             lambda size: batches(images, size, known.device),

@@ -68,14 +68,16 @@ KEYS: Mapping[str, Callable[[Column, str], Pick]] = {
     "shift": _shifted,
     "outliers": _outlying,
     "out-of-domain": _out_of_domain,
+    "likelihood": _outlying,
 }
 
 
 def follows(column: str) -> bool:
-    """Whether a headline number is an accuracy or an area by MSP, which answers give."""
+    """Whether a headline number is an accuracy or an area by confidence, which answers give."""
     told = HEADLINE[column]
-    by_msp = told.conditions.get("detector") == ("msp",)
-    return told.task in KEYS and (told.metric == "accuracy" or (told.metric == "auroc" and by_msp))
+    by_confidence = told.task == "likelihood" or told.conditions.get("detector") == ("msp",)
+    area = told.metric == "auroc" and by_confidence
+    return told.task in KEYS and (told.metric == "accuracy" or area)
 
 
 def _own(column: str, suite: str) -> Pick:
@@ -139,10 +141,10 @@ def _accuracy(
 
 
 def _area(clean: Outcome, sets: list[Outcome], keys: list[str], *, changed: bool) -> Sample | None:
-    sizes = [len(answers.msp) for answers in (clean, *sets)]
+    sizes = [len(answers.confidence) for answers in (clean, *sets)]
     if not sets or min(sizes) < 2 or (changed and len(set(sizes)) > 1):
         return None
-    found = paired.placements(-clean.msp, [-answers.msp for answers in sets])
+    found = paired.placements(-clean.confidence, [-answers.confidence for answers in sets])
     found = paired.as_one(found) if changed else found
     stderr = float(np.sqrt(paired.area_covariance([found])[0, 0]))
     return Sample(float(found.inside.mean()), stderr, "DeLong", (*sizes, *keys), found)

@@ -24,7 +24,6 @@ from bench.saliency import Saliency
 from bench.samples import samples_png
 from bench.setting import Setting
 from bench.submissions import check_target, described, pack
-from bench.submissions.flows import flow_record
 from bench.training import Training, usual_loss
 
 __all__ = ["Cut", "Plan", "prune", "train_dense"]
@@ -173,9 +172,8 @@ def _packed(
     """Writes the submission with its learning curve, and forgets the unfinished work."""
     curve, model = training.setting.curve, training.model.eval()
     flows = flows_within(model)
-    who = facts["slug"], plan.network, model
-    record = flow_record(*who) if flows else described(*who).record
-    record = replace(record, **{"seed": plan.seed, "recipe": plan.recipe_name, **facts})
+    own = {"seed": plan.seed, "recipe": plan.recipe_name, **facts}
+    record = replace(described(facts["slug"], plan.network, model).record, **own)
     where = f"{plan.network} on {plan.suite}, {plan.recipe_name}, seed {plan.seed}"
     files = {"curve.csv": curve_csv(curve)}
     if curve:

@@ -20,11 +20,13 @@ DETECTION: Measures = {
     "fpr95": metrics.fpr95,
 }
 AREA: Measures = {"auroc": metrics.auroc}
-INDEPENDENT = ("outliers", "out-of-domain")  # attacks and shifts change the clean images
+# Of other images than the clean ones, which attacks and shifts change
+INDEPENDENT = ("outliers", "out-of-domain", "likelihood")
 UNMEASURED: Mapping[str, Reason] = {
     "E-NO-DATA": "not_run",
     "E-TOO-FEW-IMAGES": "not_run",
     "E-BAD-OUTPUT": "failed",
+    "E-NO-FEATURES": "not_applicable",
 }
 
 
@@ -43,7 +45,8 @@ def detection_scores(
 
     Returns:
         One score a detector, batch size and metric, with n = groups on both sides; `not_run` for
-        a detector whose training images are missing, `failed` for one without finite scores.
+        a detector whose training images are missing, `failed` for one without finite scores,
+        `not_applicable` for one that needs the features of a single network.
     """
     return [score for row in _rows(case, about) for score in _found(case, row, anomalies, wanted)]
 

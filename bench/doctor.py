@@ -17,9 +17,11 @@ from bench import metrics
 from bench.attacks.fgsm import gives_no_direction, input_gradients
 from bench.data import SUITES, ImageSet
 from bench.degeneracy import saturated_share, top_class_share
+from bench.errors import BenchError
 from bench.flags import CONSTANT, MASKED, ROUNDED, SATURATED
 from bench.inference import batches
 from bench.models import Normalised
+from bench.models.kinds import kind_of
 from bench.models.sparsity import TINY, near_zero
 from bench.submissions import LoadedSubmission
 
@@ -94,7 +96,17 @@ class Patient:
 
 
 def diagnose(patient: Patient) -> list[Diagnosis]:
-    """All checks, in the order in which they are best read; of broken answers the first alone."""
+    """All checks, in the order in which they are best read; of broken answers the first alone.
+
+    Raises:
+        BenchError: E-BAD-VALUE for a flow.
+    """
+    if kind_of(patient.model) == "flow":
+        raise BenchError(
+            "E-BAD-VALUE",
+            "a flow has no classes to be examined; look at its samples.png, at bench inspect and "
+            "at the bits per dimension of bench evaluate",
+        )
     sound = bool(patient.answers.isfinite().all())
     return [check(patient) for check in (CHECKS if sound else CHECKS[:1])]
 

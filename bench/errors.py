@@ -79,6 +79,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
         "The model's answer is not (N, classes) finite numbers.",
         "Check `--suite`, and the weights with `bench inspect`.",
     ),
+    "E-NO-FEATURES": (
+        "The detector needs the features of a single network; an ensemble has several.",
+        "Choose a detector by answers, such as msp or entropy, or one of its members.",
+    ),
     "E-MISSING-PACKAGE": (
         "An optional package is needed that is not installed.",
         "Install the extra that the message names.",

@@ -4,10 +4,10 @@ Nothing is printed or stored here; every arrow goes down into the tasks.
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,8 @@ from bench.errors import BenchError
 from bench.flags import flags_of
 from bench.inference import Case, Exhibit, Findings, Watcher, exhibit, look_at
 from bench.models import Normalised
-from bench.protocol import METRICS, PROTOCOL, Protocol
+from bench.models.kinds import kind_of
+from bench.protocol import METRICS, PROTOCOLS, Protocol, usual
 from bench.records import Run, Score
 from bench.store import TRUTH, Outcome, true_outcome
 from bench.submissions import LoadedSubmission, from_module
@@ -42,7 +43,7 @@ def evaluate(
     submission: LoadedSubmission | nn.Module,
     suite: Suite | str = "digits",
     *,
-    protocol: Protocol = PROTOCOL,
+    protocol: Protocol | None = None,
     only: Collection[str] = (),
     device: str = "auto",
     progress: Progress = silent,
@@ -53,7 +54,7 @@ def evaluate(
         submission: What `load_submission` returns, or a module; a module's run is flagged
             `not-reproducible-from-file`.
         suite: Name, or what `load_suite` returns.
-        protocol: An entry of `PROTOCOLS`.
+        protocol: An entry of `PROTOCOLS`; None for `standard`, of a flow `flows`.
         only: Tasks to run; none means all. The run is then flagged `partial`.
         device: `auto`, `cpu`, `cuda`, `mps`.
         progress: Called with (what, done, total) as work goes on.
@@ -66,29 +67,28 @@ def evaluate(
             model does not fit it.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
+    if isinstance(submission, nn.Module):
+        submission = from_module(submission)
+    protocol = protocol or usual(submission.record.kind)
+    check_kind(submission.record.kind, protocol)
     tasks = _chosen(protocol, only)
     check_installed(name for _, names in protocol.detectors for name in names)
     place = choose_device(device)
     if isinstance(suite, str):
         suite = load_suite(suite, native_size=protocol.native_outlier_size)
-    if isinstance(submission, nn.Module):
-        submission = from_module(submission)
     data = suite.fingerprints()
     if "shift" in tasks:
         data[suite.shift_name] = prepare_shifts(suite, seed=protocol.shift_seed, progress=progress)
-
-    submission.model.to(place).eval()
+    model = submission.model.to(place).eval()
+    look = cache(lambda: look_at(model, suite.test, protocol, place))
+    watchers = _watchers(
+        model, suite, protocol, lambda: exhibit(look(), suite.test, protocol, place, progress)
+    )
     with torch.backends.cudnn.flags(allow_tf32=False, deterministic=True):
-        check_fit(submission.model, suite.name, place)
-        clean = look_at(submission.model, suite.test, protocol, place)
-        shown = exhibit(clean, suite.test, protocol, place, progress)
-        watchers = _watchers(submission.model, suite, protocol, shown)
-        case = Case(submission, suite, protocol, place, clean, watchers, progress)
+        check_fit(model, suite.name, place)
+        case = Case(submission, suite, protocol, place, look, watchers, progress)
         findings = {name: TASKS[name](case) for name in tasks}
-
-    scores = tuple(score for found in findings.values() for score in found.scores)
-    for score in scores:
-        _check_range(score)
+    scores = tuple(_in_range(score) for found in findings.values() for score in found.scores)
     if suite.training and any(_fitted(score) for score in scores):
         data[suite.training.name] = suite.training.fingerprint
     run = Run(
@@ -123,7 +123,7 @@ def _chosen(protocol: Protocol, only: Collection[str]) -> list[str]:
 
 
 def _watchers(
-    model: Normalised, suite: Suite, protocol: Protocol, clean: Exhibit
+    model: Normalised, suite: Suite, protocol: Protocol, clean: Callable[[], Exhibit]
 ) -> dict[str, Watcher]:
     """Every detector of the protocol; each is fitted when a task first asks for it."""
     sample = None
@@ -140,14 +140,30 @@ def _fitted(score: Score) -> bool:
     return score.detector not in (None, *BY_EVIDENCE) and score.reason != "not_run"
 
 
+def check_kind(kind: str, protocol: Protocol) -> None:
+    """Whether a kind of submission can be scored by a protocol.
+
+    Raises:
+        BenchError: E-BAD-VALUE for a flow by a protocol of classes, or the other way round.
+    """
+    if (kind == "flow") != (protocol is PROTOCOLS["flows"]):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"preset: got {protocol.preset} for a {kind}; a flow, which gives images a density, is "
+            "scored by the preset flows, and nothing else is",
+        )
+
+
 def check_fit(model: nn.Module, suite: str, device: torch.device) -> None:
     """One image through the model: does it take the suite's images and know its classes?
+
+    Of a flow, does it answer with one density?
 
     Raises:
         BenchError: E-BAD-OUTPUT if not.
     """
     spec = suite_spec(suite)
-    expected = (1, spec.classes)
+    expected = (1,) if kind_of(model) == "flow" else (1, spec.classes)
     try:
         with torch.inference_mode():
             answer = tuple(model(torch.zeros(1, *spec.shape, device=device)).shape)
@@ -165,7 +181,8 @@ def check_fit(model: nn.Module, suite: str, device: torch.device) -> None:
         )
 
 
-def _check_range(score: Score) -> None:
+def _in_range(score: Score) -> Score:
     metric = METRICS[score.metric]
     if score.value is not None and not metric.low <= score.value <= metric.high:
         raise ArithmeticError(f"{score}: expected a value in [{metric.low}, {metric.high}]")
+    return score

@@ -110,6 +110,9 @@ HEADLINE: Mapping[str, Column] = {
         "an outlier set × 255 against clean by SensNorm",
         _by("sensnorm"),
     ),
+    "likelihood_auroc": Column(
+        *("likelihood", "auroc", "AUROC outliers, likelihood", SETS.format("likelihood"))
+    ),
     "brier": Column("clean", "brier", "Brier"),
     "brier_l2": Column("clean", "brier_l2", "Brier, the paper's"),
     "nll": Column("clean", "nll", "NLL"),
@@ -141,10 +144,14 @@ def headline(scores: Iterable[Score]) -> dict[str, float | str]:
 
     A mean is over the sets that were measured; sets that are `not_applicable` or `not_run` are no
     part of it. Where a set `failed` or was `declined`, or nothing was measured, there is none.
+    Numbers of classes are `not_applicable` to a flow, and the other way round.
     """
     rows = list(scores)
+    flow = any(score.task == "likelihood" for score in rows)
     return {
         name: _number([score for score in rows if column.reads(score)], column.lowest)
+        if column.task == "cost" or (column.task == "likelihood") == flow
+        else "not_applicable"
         for name, column in HEADLINE.items()
     }
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bench.data import ImageSet, Progress, Suite, silent
 from bench.errors import BenchError
-from bench.models import last_linear
+from bench.models.kinds import head
 from bench.protocol import Protocol
 from bench.records import Score
 from bench.store import Outcome
@@ -29,19 +29,33 @@ class Evidence:
 
     Args:
         logits: (N, K) float32 on the CPU, as the model answers.
-        features: (N, D) float32 on the CPU, the input of the last Linear layer.
+        features: (N, D) float32 on the CPU, the input of the layer that gives the logits; None
+            where no single layer does.
     """
 
     logits: Tensor
-    features: Tensor
+    features: Tensor | None
 
     @classmethod
     def joined(cls, parts: "Sequence[Evidence]") -> "Evidence":
         """The evidence of several batches, one after the other."""
+        features = [part.features for part in parts if part.features is not None]
         return cls(
-            torch.cat([part.logits for part in parts]),
-            torch.cat([part.features for part in parts]),
+            torch.cat([part.logits for part in parts]), torch.cat(features) if features else None
         )
+
+    @property
+    def head_inputs(self) -> Tensor:
+        """The features.
+
+        Raises:
+            BenchError: E-NO-FEATURES if there are none.
+        """
+        if self.features is None:
+            raise BenchError(
+                "E-NO-FEATURES", "several networks answer together, so no one layer has features"
+            )
+        return self.features
 
     @property
     def log_probabilities(self) -> Tensor:
@@ -61,7 +75,7 @@ class Evidence:
     @property
     def outcome(self) -> Outcome:
         """What is kept of every image: predicted class and MSP."""
-        return Outcome(predicted=self.predicted.numpy(), msp=self.msp.numpy())
+        return Outcome(predicted=self.predicted.numpy(), confidence=self.msp.numpy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,10 +113,10 @@ class Watcher:
 
     Args:
         prepare: Makes it ready; asked once, also if it fails.
-        clean: In-distribution images.
+        clean: Shows the in-distribution images.
     """
 
-    def __init__(self, prepare: Callable[[], Detector], clean: Exhibit) -> None:
+    def __init__(self, prepare: Callable[[], Detector], clean: Callable[[], Exhibit]) -> None:
         self._prepare, self._clean = prepare, clean
         self._inside: dict[int, Tensor] = {}
 
@@ -126,7 +140,7 @@ class Watcher:
     def inside(self, batch_size: int) -> Tensor:
         """Scores of the groups of clean images; errors as `score`."""
         if batch_size not in self._inside:
-            self._inside[batch_size] = self.score(self._clean, batch_size)
+            self._inside[batch_size] = self.score(self._clean(), batch_size)
         return self._inside[batch_size]
 
 
@@ -146,7 +160,7 @@ class Case:
         suite: The image sets.
         protocol: The constants.
         device: Where the model stands.
-        clean: Evidence of the clean test set, shared by all tasks.
+        look: Gives the evidence of the clean test set, which all tasks share.
         watchers: The detectors of the protocol.
         progress: Called with (what, done, total) as work goes on.
     """
@@ -155,9 +169,14 @@ class Case:
     suite: Suite
     protocol: Protocol
     device: torch.device
-    clean: Evidence
+    look: Callable[[], Evidence]
     watchers: Mapping[str, Watcher]
     progress: Progress
+
+    @property
+    def clean(self) -> Evidence:
+        """Evidence of the clean test set."""
+        return self.look()
 
 
 def batches(images: np.ndarray, batch_size: int, device: torch.device) -> Iterator[Tensor]:
@@ -198,24 +217,26 @@ def group_means(values: Tensor, batch_size: int) -> Tensor:
 
 
 class Recorder:
-    """Keeps the input of a network's last Linear layer while the network runs.
+    """Keeps the input of the layer that gives a network's logits while the network runs.
 
     Args:
         network: Module with at least one Linear layer.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self.features = torch.empty(0)
-        self._handle = last_linear(network).register_forward_pre_hook(self._keep)
+        self.features: Tensor | None = None
+        layer = head(network)
+        self._handle = layer.register_forward_pre_hook(self._keep) if layer else None
 
     def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.features = inputs[0]
+        self.features = inputs[0].float().flatten(1).cpu()
 
     def __enter__(self) -> "Recorder":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._handle.remove()
+        if self._handle:
+            self._handle.remove()
 
 
 @torch.inference_mode()
@@ -243,7 +264,7 @@ def gather(network: nn.Module, stream: Iterable[Tensor], name: str) -> Evidence:
                     f"the model's answers on {name} are not all finite numbers, "
                     "so no score can be given; see its weights with `bench inspect`",
                 )
-            parts.append(Evidence(answers, recorder.features.float().flatten(1).cpu()))
+            parts.append(Evidence(answers, recorder.features))
     return Evidence.joined(parts)
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 from bench.connectivity import effective_weights
 from bench.errors import BenchError
 from bench.models import ends, prunable
+from bench.models.glow import Glow
 from bench.models.sparsity import measured_sparsity
 
 PATTERNS = ((1, 8), (1, 4), (2, 8), (1, 2), (2, 4), (4, 8))  # the strictest first
@@ -113,8 +114,10 @@ def image_shape(network: nn.Module) -> tuple[int, int, int]:
     """(C, H, W) of the images that a network takes.
 
     Channels are those of its first layer. The size is the one that a timm network names, else 28
-    for one channel and 32 for more.
+    for one channel and 32 for more; a flow names all.
     """
+    if isinstance(network, Glow):
+        return network.shape
     channels, _ = ends(network)
     size = 28 if channels == 1 else 32
     named = getattr(network, "pretrained_cfg", {}).get("input_size", (channels, size, size))

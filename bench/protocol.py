@@ -1,16 +1,29 @@
-"""What is measured: the frozen constants of a protocol version, and the meaning of each metric.
+"""What is measured: the frozen constants of a protocol version.
 
 Changing a value here changes the content hash, and rows of different hashes are never ranked
 together; a change of meaning needs a new version as well.
 """
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from typing import Any
 
+from bench.metric_meanings import METRICS, Metric
 from bench.records import ProtocolId, canonical_json
+
+__all__ = [
+    "ANOMALIES",
+    "COMMON_CORRUPTIONS",
+    "CORRUPTIONS",
+    "METRICS",
+    "PROTOCOL",
+    "PROTOCOLS",
+    "Protocol",
+    "as_record",
+    "usual",
+]
 
 CORRUPTIONS: tuple[str, ...] = (
     "gaussian_noise",
@@ -36,78 +49,14 @@ CORRUPTIONS: tuple[str, ...] = (
 COMMON_CORRUPTIONS = CORRUPTIONS[:15]  # the benchmark's 15 without the 4 extra ones
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """How to read a number.
-
-    Args:
-        higher_is_better: None where neither end is better.
-        low: Smallest possible value.
-        high: Largest possible value.
-        unit: Unit, or "" for a pure number.
-        meaning: One line for tables and help.
-    """
-
-    higher_is_better: bool | None
-    low: float
-    high: float
-    unit: str
-    meaning: str
-
-
-METRICS: Mapping[str, Metric] = {
-    "accuracy": Metric(True, 0, 1, "", "share of images whose most probable class is the label"),
-    "brier": Metric(False, 0, 2, "", "squared distance to the one-hot label, summed over classes"),
-    "brier_l2": Metric(False, 0, math.sqrt(2), "", "the paper's: the distance itself, not squared"),
-    "nll": Metric(False, 0, math.inf, "nat", "negative log-probability of the label"),
-    "ece": Metric(False, 0, 1, "", "expected calibration error, 15 equal-width bins"),
-    "auroc": Metric(True, 0, 1, "", "area under the ROC curve; the anomaly is the positive class"),
-    "aupr_id": Metric(True, 0, 1, "", "average precision with in-distribution as positive"),
-    "aupr_outlier": Metric(True, 0, 1, "", "average precision with the anomaly as positive"),
-    "fpr95": Metric(
-        False, 0, 1, "", "share of anomalies that pass where 95 % of in-distribution images pass"
-    ),
-    "zero_gradient_share": Metric(
-        False, 0, 1, "", "share of images whose input gradient is exactly zero"
-    ),
-    "top_class_share": Metric(False, 0, 1, "", "share of images with the most frequent answer"),
-    "saturated_share": Metric(False, 0, 1, "", "share of images of confidence 1 in float32"),
-    "tied_share": Metric(False, 0, 1, "", "share of images whose margin is 0 or another's too"),
-    "denormal_share": Metric(False, 0, 1, "", "share of prunable weights that are denormal"),
-    "tiny_share": Metric(False, 0, 1, "", "share of prunable weights below 1e-8 but not zero"),
-    "lip_product_log10": Metric(
-        False, -math.inf, math.inf, "log10", "the paper's product of the layers' spectral norms"
-    ),
-    "lip_upper_log10": Metric(
-        False, -math.inf, math.inf, "log10", "upper bound; residual branches are summed"
-    ),
-    "lip_lower": Metric(
-        False, 0, math.inf, "", "largest spectral norm of the Jacobian on test images"
-    ),
-    "sparsity": Metric(True, 0, 1, "", "share of prunable weights that are zero or removed"),
-    "layer_sparsity": Metric(None, 0, 1, "", "the same for one layer"),
-    "parameters": Metric(False, 0, math.inf, "", "numbers in the network, buffers not counted"),
-    "nonzero": Metric(False, 0, math.inf, "", "prunable weights that are not zero"),
-    "macs_dense": Metric(False, 0, math.inf, "MAC", "multiply-adds of one image, zeros included"),
-    "macs_sparse": Metric(False, 0, math.inf, "MAC", "multiply-adds with a nonzero weight"),
-    "size_bytes": Metric(False, 0, math.inf, "B", "size of the weights as canonical safetensors"),
-    "latency_ratio": Metric(
-        False, 0, math.inf, "", "time of a forward pass over that of the dense network"
-    ),
-    "peak_memory_bytes": Metric(
-        False, 0, math.inf, "B", "tensors alive at once in a forward pass of one batch"
-    ),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
     """Tasks and constants of one preset.
 
     Args:
         version: Grows with every change of meaning.
-        preset: `standard`; `authors`, with quirks of their code; or `detectors`, every detector
-            on every anomaly.
+        preset: `standard`; `authors`, with quirks of their code; `detectors`, every detector on
+            every anomaly; `flows`, for densities.
         tasks: In the order of evaluation.
         batch_size: Images of one forward pass.
         attacks: (attack, epsilon in image units); the audit rows are of scale-free losses.
@@ -165,9 +114,20 @@ class Protocol:
         return dict(self.detectors)[task]
 
     @property
+    def metrics(self) -> dict[str, Metric]:
+        """Those that its tasks may give."""
+        return {
+            name: metric for name, metric in METRICS.items() if metric.task in (None, *self.tasks)
+        }
+
+    @property
     def id(self) -> ProtocolId:
         """Version, preset and the SHA-256 over all constants and the metrics' meaning."""
-        content = canonical_json({"protocol": asdict(self), "metrics": _metric_meanings()})
+        meanings = {
+            name: [metric.higher_is_better, metric.unit, metric.meaning]
+            for name, metric in self.metrics.items()
+        }
+        content = canonical_json({"protocol": asdict(self), "metrics": meanings})
         digest = hashlib.sha256(content.encode()).hexdigest()
         return ProtocolId(version=self.version, preset=self.preset, sha256=digest)
 
@@ -180,29 +140,14 @@ def as_record(protocol: Protocol) -> dict[str, Any]:
         "metrics": {
             name: {
                 "higher_is_better": metric.higher_is_better,
-                "low": metric.low if math.isfinite(metric.low) else None,
-                "high": metric.high if math.isfinite(metric.high) else None,
+                "low": metric.low if isfinite(metric.low) else None,
+                "high": metric.high if isfinite(metric.high) else None,
                 "unit": metric.unit,
                 "meaning": metric.meaning,
             }
-            for name, metric in METRICS.items()
+            for name, metric in protocol.metrics.items()
         },
     }
-
-
-def as_markdown() -> str:
-    """The table of metrics as it stands in the README."""
-    arrows = {True: "↑", False: "↓", None: ""}
-    rows = ["| metric | | unit | meaning |", "|---|---|---|---|"]
-    rows += [
-        f"| `{name}` | {arrows[metric.higher_is_better]} | {metric.unit} | {metric.meaning} |"
-        for name, metric in METRICS.items()
-    ]
-    return "\n".join(rows)
-
-
-def _metric_meanings() -> dict[str, list[str | bool | None]]:
-    return {name: [m.higher_is_better, m.unit, m.meaning] for name, m in METRICS.items()}
 
 
 PROTOCOL = Protocol(
@@ -292,4 +237,10 @@ PROTOCOLS: Mapping[str, Protocol] = {
         severities=(5,),
         detectors=tuple((task, EVERY_DETECTOR) for task in ANOMALIES),
     ),
+    "flows": replace(PROTOCOL, preset="flows", tasks=("likelihood", "cost"), detectors=()),
 }
+
+
+def usual(kind: str) -> Protocol:
+    """What a kind of submission is scored by where nobody says."""
+    return PROTOCOLS["flows"] if kind == "flow" else PROTOCOL

@@ -3,6 +3,7 @@
 Runs are compared only within a group: the same suite, limit, protocol and images.
 """
 
+import numpy as np
 import pandas as pd
 
 from bench.errors import BenchError
@@ -140,6 +141,11 @@ def any_of(flags: pd.Series) -> str:
     return " ".join(dict.fromkeys(" ".join(flags).split()))
 
 
+def usual(group: pd.DataFrame) -> str:
+    """What a group is ranked by where nobody says: accuracy, of flows the AUROC by likelihood."""
+    return "accuracy" if group["likelihood_auroc"].isna().all() else "likelihood_auroc"
+
+
 def rank(table: pd.DataFrame, by: str = "accuracy") -> pd.DataFrame:
     """The rows of each group from best to worst.
 
@@ -157,10 +163,11 @@ def rank(table: pd.DataFrame, by: str = "accuracy") -> pd.DataFrame:
     if by not in HEADLINE or higher_is_better(by) is None:
         raise BenchError("E-BAD-VALUE", f"rank by: got {by!r}, expected one of {list(HEADLINE)}")
     ascending = not higher_is_better(by)
-    ranks = table.groupby(GROUP, dropna=False)[by].rank(method="min", ascending=ascending)
-    ranked = table.assign(rank=ranks.astype("Int64"))
-    ranked = ranked.sort_values([*GROUP, "rank"], na_position="last", kind="stable")
-    return ranked[["rank", *table.columns]]
+    groups = table.groupby(GROUP, dropna=False)
+    ranks = groups[by].rank(method="min", ascending=ascending)
+    order = np.lexsort([ranks, groups.ngroup()])  # stable, and NaN comes last
+    ranked = table.assign(rank=ranks.astype("Int64"))[["rank", *table.columns]]
+    return ranked.iloc[order]
 
 
 def compare(first: Run, second: Run) -> pd.DataFrame:

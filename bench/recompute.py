@@ -111,11 +111,12 @@ def recompute(claim: Claim, count: int, seed: int, progress: Progress = silent) 
             "E-NOT-COMPARABLE", f"run {claim.run.run_id}: no set of it can be made again here"
         )
     for place in places:
-        if claim.outcomes and len(claim.outcomes[place.key].msp) != place.size:
+        stored = len(claim.outcomes[place.key].confidence) if claim.outcomes else place.size
+        if stored != place.size:
             raise BenchError(
                 "E-IMPOSSIBLE-VALUE",
-                f"run {claim.run.run_id}: {place.key} has {len(claim.outcomes[place.key].msp)} "
-                f"stored answers, its set has {place.size} images",
+                f"run {claim.run.run_id}: {place.key} has {stored} stored answers, its set has "
+                f"{place.size} images",
             )
     drawn = _draw(places, count, np.random.default_rng(seed))
     found: dict[str, list[Sample]] = {}
@@ -267,7 +268,7 @@ def _as_stored(evidence: Evidence, stored: Outcome, numbers: np.ndarray) -> np.n
     best, classes = probabilities.max(1), stored.predicted[numbers].astype(int)
     real = classes < probabilities.shape[1]
     claimed = probabilities[np.arange(len(best)), np.where(real, classes, 0)]
-    near = np.abs(best - stored.msp[numbers]) <= SAME
+    near = np.abs(best - stored.confidence[numbers]) <= SAME
     return np.asarray(real & near & (claimed >= best - SAME))
 
 

@@ -17,6 +17,7 @@ LARGEST_COUNT = 2**63 - 1
 Moment = Literal["before", "early", "iterative", "after"]
 Scope = Literal["global", "local"]
 Structure = Literal["unstructured", "structured"]
+Kind = Literal["classifier", "ensemble", "bayesian", "flow"]
 Reason = Literal["not_run", "not_applicable", "failed", "declined"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 Trust = Literal["self-reported", "ci", "official"]
@@ -30,7 +31,7 @@ class Score:
 
     Args:
         task: `clean`, `adversarial`, `shift`, `outliers`, `out-of-domain`, `lipschitz`, `cost`,
-            `audit`.
+            `audit`, `likelihood`.
         set: Image set behind the number; for `layer_sparsity` the name of the layer.
         metric: Key of `bench.protocol.METRICS`.
         value: Finite number, or None together with a reason.
@@ -92,7 +93,7 @@ class Submission:
 
     Args:
         slug: Short name, `[a-z0-9._-]`.
-        kind: `classifier`; later also `ensemble`, `bayesian`, `flow`.
+        kind: As `Kind`: one network, members that answer as one, sampled weights, a density.
         architecture: Key of `bench.models.ARCHITECTURES`, `timm:NAME` or `robustbench:NAME`.
         widths: Channels of each layer of the network as loaded.
         weights_sha256: Hash of the canonical weights; the same for any file format.

@@ -27,14 +27,13 @@ def rescored(
             stored, or leaves the accuracies out if none are.
 
     Returns:
-        One finding a score by MSP, accuracy or audited share that differs by more than 1e-12, or
-        whose number of images does, and one if the stored labels are none of this test set. The
-        area under the ROC curve is taken both ways round, as the sum is 1.
+        One finding a score by MSP or likelihood, accuracy or audited share that differs by more
+        than 1e-12, or whose number of images does, and one if the stored labels are none of this
+        test set. The area under the ROC curve is taken both ways round, as the sum is 1.
     """
-    clean = next((s.set for s in run.scores if s.task == "clean"), "")
-    if clean not in outcomes:
+    if run.suite not in outcomes:
         return []
-    inside = outcomes[clean]
+    inside = outcomes[run.suite]
     found = list(_mislabelled(outcomes, inside, labels))
     if labels is None and TRUTH in outcomes and not found:
         labels = outcomes[TRUTH].predicted
@@ -46,7 +45,7 @@ def rescored(
             continue
         if score.metric == "accuracy" and labels is not None:
             found += _accuracy(score, answers, labels)
-        elif score.detector == "msp" and score.metric in DETECTION:
+        elif score.metric in DETECTION and (score.detector == "msp" or score.task == "likelihood"):
             found += _detection(score, inside, answers)
     return found
 
@@ -61,7 +60,7 @@ def _mislabelled(
     if len(truth.predicted) != len(clean.predicted):
         what = f"{len(truth.predicted)} labels, {len(clean.predicted)} answers"
         yield Finding(TRUTH, what)
-    elif not (truth.msp == 1).all():
+    elif not (truth.confidence == 1).all():
         yield Finding(TRUTH, "got a label that is not certain, expected the probability 1")
     elif labels is not None and not np.array_equal(truth.predicted, labels):
         yield Finding(TRUTH, "the stored labels are not those of the test set")
@@ -69,14 +68,16 @@ def _mislabelled(
 
 def _accuracy(score: Score, answers: Outcome, labels: np.ndarray) -> Iterator[Finding]:
     if len(answers.predicted) != len(labels):
-        yield Finding(outcome_key(score), f"{len(answers.msp)} answers, {len(labels)} images")
+        yield Finding(
+            outcome_key(score), f"{len(answers.confidence)} answers, {len(labels)} images"
+        )
         return
     yield from _differing(score, float((answers.predicted == labels).mean()), len(labels))
 
 
 def _audited(score: Score, clean: Outcome, labels: np.ndarray | None) -> Iterator[Finding]:
     """Shares of the first answers to the clean test set."""
-    classes, msp = clean.predicted[: score.n], clean.msp[: score.n]
+    classes, msp = clean.predicted[: score.n], clean.confidence[: score.n]
     values = {
         "top_class_share": np.bincount(classes).max() / len(classes),
         "saturated_share": (msp == 1).mean(),
@@ -89,15 +90,15 @@ def _audited(score: Score, clean: Outcome, labels: np.ndarray | None) -> Iterato
 
 def _detection(score: Score, inside: Outcome, outside: Outcome) -> Iterator[Finding]:
     size = score.batch_size or 1
-    normal, odd = (group_means(-_msp(part), size) for part in (inside, outside))
+    normal, odd = (group_means(-_confidence(part), size) for part in (inside, outside))
     n = len(normal) + len(odd)
     yield from _differing(score, DETECTION[score.metric](normal, odd), n)
     if score.metric == "auroc":
         yield from _differing(score, 1 - metrics.auroc(odd, normal), n)
 
 
-def _msp(outcome: Outcome) -> Tensor:
-    return torch.tensor(np.array(outcome.msp))
+def _confidence(outcome: Outcome) -> Tensor:
+    return torch.tensor(np.array(outcome.confidence))
 
 
 def _differing(score: Score, value: float, n: int) -> Iterator[Finding]:

@@ -15,9 +15,9 @@ from bench.data import SUITES
 from bench.errors import ERRORS
 from bench.flags import FLAGS
 from bench.headline import HEADLINE
+from bench.metric_meanings import as_markdown
 from bench.models import ARCHITECTURES
 from bench.models.glow import FLOWS
-from bench.protocol import as_markdown
 from bench.pruners import PRUNERS
 from bench.pruners.moments import MOMENTS
 from bench.pruners.options import own

@@ -16,6 +16,7 @@ from bench.errors import BenchError
 from bench.flags import FLAGS
 from bench.intake.opened import file_content
 from bench.models import ARCHITECTURES
+from bench.models.glow import FLOWS
 from bench.plausible import impossible
 from bench.protocol import PROTOCOLS
 from bench.records import Run, from_json
@@ -77,7 +78,7 @@ def _holds(run: Run) -> dict[str, bool]:
     """What every record of ours fulfils."""
     return {
         "slug": bool(SLUG.fullmatch(run.submission.slug)),
-        "architecture": run.submission.architecture in ARCHITECTURES,
+        "architecture": run.submission.architecture in (*ARCHITECTURES, *FLOWS),
         "suite": run.suite in SUITES,
         "protocol": run.protocol in [protocol.id for protocol in PROTOCOLS.values()],
         "trust": run.trust == "ci",  # a maintainer's run leaves no record here

@@ -21,12 +21,14 @@ from bench.standings import standings
 from bench.store import (
     Entry,
     Outcome,
+    Store,
     head,
     load_entry,
     load_outcomes,
     open_store,
     run_frame,
     score_frame,
+    with_outcomes,
 )
 from leaderboard.views.series import reasons, wide
 
@@ -146,11 +148,15 @@ def _standings(source: Source, ids: tuple[str, ...], column: str) -> pd.DataFram
     rows = source.runs().loc[list(ids)]
     scores = source.scores(ids, task=("clean", HEADLINE[column].task))
     wanted = needed(column, str(rows["suite"].iloc[0]))
+    home = _runs(source)[1].loc[list(ids)]
     with ExitStack() as stack:
-        stores = {url: stack.enter_context(open_store(url, readonly=True)) for url in source.urls}
+        kept: dict[str, Store] = {}
+        for number, url in enumerate(source.urls):
+            store = stack.enter_context(open_store(url, readonly=True))
+            kept |= dict.fromkeys(with_outcomes(store, list(home.index[home == number])), store)
 
         def outcomes(run_id: str) -> Mapping[str, Outcome]:
-            return load_outcomes(stores[source.home(run_id)], run_id, wanted)
+            return load_outcomes(kept[run_id], run_id, wanted) if run_id in kept else {}
 
         return standings(rows, column, outcomes, scores)
 

@@ -77,7 +77,7 @@ def test_agreement_counts_every_image_once():
     assert found == Agreement(n=100, both=70, first=20, second=0, neither=10, same=80)
     bare = {"digits": one}, {"digits": other}
     assert agreement("digits", *bare, true_outcome(LABELS)) == found
-    moved = {"digits": Outcome(odd, other.msp), TRUTH: true_outcome(LABELS)}
+    moved = {"digits": Outcome(odd, other.confidence), TRUTH: true_outcome(LABELS)}
     assert agreement("digits", moved, KEPT[0]) == Agreement(100, 70, 0, 20, 10, 75)
 
 

@@ -158,8 +158,8 @@ def case_of(suite, prepare):
     evidence = Evidence(torch.zeros(3, 2), torch.zeros(3, 2))
     clean = Exhibit(evidence, lambda size: iter(()))
     protocol = replace(PROTOCOL, detectors=(("outliers", ("msp",)),), detector_batch_sizes=(1,))
-    watchers = {"msp": Watcher(prepare, clean)}
-    case = Case(None, suite, protocol, torch.device("cpu"), evidence, watchers, lambda *_: None)
+    watchers = {"msp": Watcher(prepare, lambda: clean)}
+    case = Case(None, suite, protocol, torch.device("cpu"), lambda: evidence, watchers, print)
     return case, clean
 
 

@@ -13,7 +13,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from bench.data import load_suite, shifted
 from bench.errors import BenchError
 from bench.evaluation import Evaluation, evaluate
-from bench.protocol import METRICS, PROTOCOL, PROTOCOLS
+from bench.protocol import PROTOCOL, PROTOCOLS
 from bench.records import Run, Score, canonical_json, to_json
 from bench.store import TRUTH
 from bench.submissions import LoadedSubmission, load_submission
@@ -57,7 +57,7 @@ def confidence(submission: LoadedSubmission, images: np.ndarray | torch.Tensor) 
 def test_the_record_is_complete(evaluation):
     run = evaluation.run
     assert {score.task for score in run.scores} == set(PROTOCOL.tasks)
-    assert {score.metric for score in run.scores} == set(METRICS)
+    assert {score.metric for score in run.scores} == set(PROTOCOL.metrics)
     assert set(run.data) == {"digits", "digits-train", "patches", "digits-c*"}
     assert all(len(fingerprint) == 64 for fingerprint in run.data.values())
     assert run.environment.batch_size == PROTOCOL.batch_size
@@ -167,7 +167,7 @@ def test_the_same_evaluation_twice_gives_the_same_bytes_but_for_times(scored, de
     assert canonical_json(untimed(again.run)) == canonical_json(untimed(scored.run))
     assert again.run.run_id == scored.run.run_id
     for key, outcome in scored.outcomes.items():
-        assert again.outcomes[key].msp.tobytes() == outcome.msp.tobytes()
+        assert again.outcomes[key].confidence.tobytes() == outcome.confidence.tobytes()
 
 
 def test_a_prefix_is_scored_as_the_first_images_of_every_set(submission, evaluation):
@@ -177,7 +177,7 @@ def test_a_prefix_is_scored_as_the_first_images_of_every_set(submission, evaluat
     for key in ("digits", "patches", "glass_blur/5"):
         whole = evaluation.outcomes[key]
         assert np.array_equal(outcomes[key].predicted, whole.predicted[:50])
-        np.testing.assert_allclose(outcomes[key].msp, whole.msp[:50], atol=1e-6)
+        np.testing.assert_allclose(outcomes[key].confidence, whole.confidence[:50], atol=1e-6)
 
 
 def test_the_authors_preset_attacks_past_the_normalisation(submission, evaluation):

@@ -96,9 +96,8 @@ def test_every_shipped_run_stands_beside_the_card_of_its_submission():
         assert "partial" not in run.flags
 
 
-def test_shipped_lenet5_are_of_the_protocol_of_today_and_flagged_only_where_they_are_destroyed():
+def test_shipped_lenet5_are_of_the_protocol_of_today_and_none_is_flagged():
     runs = [run for run in shipped_runs() if run.submission.architecture == "lenet5"]
     assert len(runs) == 17
     assert {run.protocol for run in runs} == {PROTOCOL.id}
-    flagged = {run.submission.slug: run.flags for run in runs if run.flags}
-    assert flagged == {"snip-after-0.9": ("constant-output",)}
+    assert {run.submission.slug: run.flags for run in runs if run.flags} == {}

@@ -39,7 +39,11 @@ def test_an_honest_run_comes_again_in_every_task(claim):
 
 
 def test_the_seed_decides_which_images_are_drawn(claim):
-    liar = lying(claim, "digits", lambda o: Outcome(o.predicted, np.where(o.msp < 0.99, 0, o.msp)))
+    liar = lying(
+        claim,
+        "digits",
+        lambda o: Outcome(o.predicted, np.where(o.confidence < 0.99, 0, o.confidence)),
+    )
     hits = {seed: recompute(liar, 100, seed)[0].hits for seed in (1, 1, 2, 3, 4)}
     assert recompute(liar, 100, 1)[0].hits == hits[1]
     assert len(set(hits.values())) > 1
@@ -48,10 +52,10 @@ def test_the_seed_decides_which_images_are_drawn(claim):
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        ("digits", lambda o: Outcome(o.predicted, np.minimum(o.msp + 0.001, 1) - 0.0005)),
-        ("digits", lambda o: Outcome((o.predicted + 1) % 10, o.msp)),
-        ("digits", lambda o: Outcome(np.full(60, 65535), o.msp)),
-        ("patches", lambda o: Outcome(o.predicted, o.msp * 0.5)),
+        ("digits", lambda o: Outcome(o.predicted, np.minimum(o.confidence + 0.001, 1) - 0.0005)),
+        ("digits", lambda o: Outcome((o.predicted + 1) % 10, o.confidence)),
+        ("digits", lambda o: Outcome(np.full(60, 65535), o.confidence)),
+        ("patches", lambda o: Outcome(o.predicted, o.confidence * 0.5)),
         ("patches×255", lambda o: Outcome(o.predicted, np.full(60, 0.1, np.float32))),
     ],
 )
@@ -61,7 +65,7 @@ def test_stored_answers_that_the_model_does_not_give_diverge(claim, key, change)
 
 def test_robustness_that_is_not_there_diverges(claim, suite):
     attacked = {key: o for key, o in claim.outcomes.items() if "@" in key}
-    told = {key: Outcome(suite.test.labels, o.msp) for key, o in attacked.items()}
+    told = {key: Outcome(suite.test.labels, o.confidence) for key, o in attacked.items()}
     wrong = sum(int((o.predicted != suite.test.labels).sum()) for o in attacked.values())
     assert wrong > 0
     samples = recompute(replace(claim, outcomes={**claim.outcomes, **told}), 2000, seed=1)
@@ -138,6 +142,6 @@ def test_another_model_protocol_or_other_images_are_refused(scored, suite, dense
 def test_a_run_of_which_nothing_can_be_made_again_is_refused(claim):
     with pytest.raises(BenchError, match="no set of it"):
         recompute(replace(claim, outcomes={"elsewhere": claim.outcomes["digits"]}), 10, seed=1)
-    short = lying(claim, "fog/3", lambda o: Outcome(o.predicted[:30], o.msp[:30]))
+    short = lying(claim, "fog/3", lambda o: Outcome(o.predicted[:30], o.confidence[:30]))
     with pytest.raises(BenchError, match=r"E-IMPOSSIBLE-VALUE.*30 stored answers.*60 images"):
         recompute(short, 10, seed=1)

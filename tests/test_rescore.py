@@ -50,7 +50,7 @@ def test_every_accuracy_and_every_score_by_msp_follows_from_the_answers(scored, 
 
 def test_one_answer_that_was_changed_is_found_in_the_scores_of_its_set_alone(scored, labels):
     fog = scored.outcomes["fog/3"]
-    msp, predicted = np.array(fog.msp), np.array(fog.predicted)
+    msp, predicted = np.array(fog.confidence), np.array(fog.predicted)
     msp[7], predicted[7] = 0.2, (predicted[7] + 1) % 10
     changed = {**scored.outcomes, "fog/3": Outcome(predicted, msp)}
     found = [finding.where for finding in rescored(scored.run, changed, labels)]
@@ -73,7 +73,9 @@ def test_an_audit_of_another_network_is_found(scored, labels, metric):
 
 
 def test_answers_of_fewer_images_are_found(scored, labels):
-    short = {key: Outcome(o.predicted[:50], o.msp[:50]) for key, o in scored.outcomes.items()}
+    short = {
+        key: Outcome(o.predicted[:50], o.confidence[:50]) for key, o in scored.outcomes.items()
+    }
     found = {f.where: f.what for f in rescored(scored.run, short, labels)}
     assert found["digits"] == "50 answers, 60 images"
     assert "of 100" in found["patches msp 1 auroc"]
@@ -90,8 +92,8 @@ def test_every_stored_answer_has_scores_that_follow_from_it(scored):
 def test_the_labels_are_kept_as_the_answers_of_one_that_knows(scored, labels):
     truth = scored.outcomes[TRUTH]
     assert np.array_equal(truth.predicted, labels)
-    assert truth.msp.dtype == np.float32
-    assert (truth.msp == 1).all()
+    assert truth.confidence.dtype == np.float32
+    assert (truth.confidence == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The command that looks for anomalies among a user's own images: detect."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,14 +46,15 @@ def detect(
     ],
     suite: options.Suite = "digits",
     detector: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--detector",
-            help="msp, gradnorm, sensnorm, sensnorm-ce, sensnorm-authors; with the extra `ood` "
-            "energy, max-logit, entropy, gen, kl-matching, knn, mahalanobis, rmd, vim, odin.",
+            help="msp, gradnorm, sensnorm (the default), sensnorm-ce, sensnorm-authors; with the "
+            "extra `ood` energy, max-logit, entropy, gen, kl-matching, knn, mahalanobis, rmd, vim, "
+            "odin; of flows likelihood.",
             autocompletion=options.completing(_detectors),
         ),
-    ] = "sensnorm",
+    ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Consecutive images judged together.")
     ] = 5,
@@ -74,14 +75,16 @@ def detect(
 
     The threshold is set on held-out images of the suite's training set.
     """
-    from bench.alarm import Watch, calibrated
+    from bench.alarm import LIKELIHOOD, Watch, calibrated
     from bench.data import first_test_images, suite_spec, training_set
     from bench.environment import choose_device
     from bench.submissions import load_submission
 
-    watch = Watch(detector, batch_size, false_alarms)
+    watch = Watch(detector or "sensnorm", batch_size, false_alarms)
     mean, std = options.normalisation(normalize)
     submission = load_submission(model, architecture=arch, mean=mean, std=std)
+    if detector is None and submission.record.kind == "flow":
+        watch = replace(watch, detector=LIKELIHOOD)
     submission.model.to(choose_device(device))
     spec = suite_spec(suite)
     with shown(quiet) as progress:
@@ -104,7 +107,7 @@ def detect(
         from bench.alarm_chart import histogram_png
 
         write_atomically(png, histogram_png(alarm, scores, images.name))
-    _print(table, f"{detector}, groups of {batch_size}, threshold {alarm.threshold:.4g}")
+    _print(table, f"{watch.detector}, groups of {batch_size}, threshold {alarm.threshold:.4g}")
     print(
         f"Set to raise a false alarm on {false_alarms:.3g} of the held-out training groups, "
         f"images that the network has seen; on {len(ordinary)} groups of test images, which it "

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from bench.errors import one_line
 from bench.flags import meanings
+from bench.metric_meanings import QUANTILES
 from bench.protocol import METRICS, Protocol
 from bench.records import CONDITIONS, Run, Score
 
@@ -91,7 +92,7 @@ def _headline(score: Score) -> bool:
     """Scores that fit on a screen: one a question; corruptions at the worst severity only."""
     if score.task == "shift":
         return score.metric == "accuracy" and score.severity == 5
-    if score.metric in ("layer_sparsity", "aupr_id", "aupr_outlier", "fpr95"):
+    if score.metric in (*QUANTILES, "layer_sparsity", "aupr_id", "aupr_outlier", "fpr95"):
         return False
     return score.batch_size in (None, 1)
 

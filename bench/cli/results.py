@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer()
 RunId = Annotated[str, typer.Argument(help="Run id, or the first digits of it.")]
 By = Annotated[str, typer.Option("--by", help="Column to rank by.")]
-HEADLINE = ("accuracy", "fgsm_linf", "shift", "ood_msp", "brier", "latency_ratio")
+HEADLINE = (
+    *("accuracy", "fgsm_linf", "shift", "ood_msp", "brier", "likelihood_auroc", "latency_ratio"),
+)
 
 
 @app.command(
@@ -29,23 +31,30 @@ HEADLINE = ("accuracy", "fgsm_linf", "shift", "ood_msp", "brier", "latency_ratio
 def runs(
     store: options.Store = options.STORE,
     suite: Annotated[str | None, typer.Option("--suite", help="Only of this suite.")] = None,
-    by: By = "accuracy",
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by", help="Column to rank by. Default: accuracy, of flows likelihood_auroc."
+        ),
+    ] = None,
 ) -> None:
     """List the stored runs from best to worst, each group of comparable runs by itself."""
-    from bench.ranking import GROUP, rank, summary
+    from bench.ranking import GROUP, rank, summary, usual
     from bench.store import open_store, run_frame
 
     with open_store(store, readonly=True) as opened:
-        table = rank(summary(run_frame(opened, suite=suite)), by)
+        table = summary(run_frame(opened, suite=suite))
     if table.empty:
         print(f"No runs in {store}; `bench evaluate` or `bench demo` makes some.", file=sys.stderr)
     for (name, limit, _, _), group in table.groupby(GROUP, dropna=False, sort=False):
         images = "all images" if limit != limit else f"first {limit:g} images"
         title = f"{name}, {images}, protocol {group['version'].iloc[0]} {group['preset'].iloc[0]}"
         who = ["rank", "run_id", "slug", "sparsity", "seed", "trust"]
-        columns = [*who, *dict.fromkeys([by, *HEADLINE])]
+        measured = [name for name in HEADLINE if group[name].notna().any()]
+        column = by or usual(group)
+        columns = [*who, *dict.fromkeys([column, *measured])]
         flagged = ["flags"] if group["flags"].any() else []
-        print_frame(group.reset_index()[columns + flagged], title)
+        print_frame(rank(group, column).reset_index()[columns + flagged], title)
     print_flags(" ".join(table["flags"]).split())
 
 

@@ -13,16 +13,17 @@ from bench.cli.printing import print_protocol, print_run
 from bench.cli.progress import shown
 from bench.errors import BenchError
 from bench.files import write_atomically
-from bench.protocol import PROTOCOLS, Protocol, as_markdown, as_record
+from bench.metric_meanings import as_markdown
+from bench.protocol import PROTOCOLS, Protocol, as_record, usual
 from bench.records import file_bytes
 
 app = typer.Typer()
 Preset = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--preset",
         help="standard; authors: the quirks of the paper's code; detectors: fifteen detectors on "
-        "every anomaly.",
+        "every anomaly; flows: densities. Default: standard, for a flow flows.",
         autocompletion=options.completing(lambda: list(PROTOCOLS)),
     ),
 ]
@@ -45,7 +46,7 @@ def evaluate(
     normalize: options.Normalize = "none",
     limit: options.Limit = None,
     only: options.Only = "",
-    preset: Preset = "standard",
+    preset: Preset = None,
     device: options.Device = "auto",
     data: options.Data = None,
     store: options.Store = options.STORE,
@@ -66,13 +67,15 @@ def evaluate(
     from bench.store import check_reason, load_run, open_store, save_run
     from bench.submissions import load_submission
 
-    chosen, tasks = _protocol(preset), tuple(filter(None, only.split(",")))
+    wanted = None if preset is None else _protocol(preset)
+    tasks = tuple(filter(None, only.split(",")))
     mean, std = options.normalisation(normalize)
     check_reason(supersedes, reason)
     with nullcontext() if tasks else open_store(store) as opened, shown(quiet) as progress:
         if opened and supersedes:  # before the work, not after it
             load_run(opened, supersedes)
         submission = load_submission(model, architecture=arch, mean=mean, std=std)
+        chosen = wanted or usual(submission.record.kind)
         native = chosen.native_outlier_size
         world = load_suite(suite, limit=limit, root=data, native_size=native, progress=progress)
         run, outcomes = score(
@@ -93,12 +96,12 @@ def evaluate(
 
 @app.command(epilog="Examples:\n\nbench protocol --json > protocol.json")
 def protocol(
-    preset: Preset = "standard",
+    preset: Preset = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
 ) -> None:
     """Show what is measured: constants, metrics, version and content hash."""
-    chosen = _protocol(preset)
+    chosen = _protocol(preset or "standard")
     if as_json:
         print(json.dumps(as_record(chosen), indent=2))
     elif markdown:

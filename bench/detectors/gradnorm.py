@@ -14,18 +14,22 @@ def gradnorm(evidence: Evidence, batch_size: int) -> Tensor:
     norm is large in-distribution, hence the sign.
 
     Args:
-        evidence: Of N images; `features` must be the input of the layer that gives the logits.
+        evidence: Of N images.
         batch_size: Images of one group, consecutive; the last may be smaller.
 
     Returns:
         (⌈N / batch_size⌉,) float32, at most 0; higher = more anomalous.
 
+    Raises:
+        BenchError: E-NO-FEATURES where no single layer gives the logits.
+
     References:
         Huang, Geng and Li, On the importance of gradients for detecting distributional shifts in
         the wild, 2021; Ayle et al., 2022, section 6.
     """
+    features = evidence.head_inputs
     residuals = evidence.log_probabilities.exp().mul(evidence.log_probabilities.shape[1]).sub(1)
     if batch_size == 1:  # the gradient is an outer product, whose norm is the product of norms
-        return -(residuals.abs().sum(1) * evidence.features.abs().sum(1))
-    blocks = zip(groups(residuals, batch_size), groups(evidence.features, batch_size), strict=True)
+        return -(residuals.abs().sum(1) * features.abs().sum(1))
+    blocks = zip(groups(residuals, batch_size), groups(features, batch_size), strict=True)
     return -torch.cat([(r.mT @ h).abs().sum((1, 2)) / r.shape[1] for r, h in blocks])

@@ -74,8 +74,8 @@ def _by_logits(name: str) -> Callable[[Known], Judge]:
 
 def _by_features(name: str) -> Callable[[Known], Judge]:
     def make(known: Known) -> Judge:
-        detector = _detector(name, None).fit_features(known.evidence.features, known.labels)
-        return lambda evidence: detector.predict_features(evidence.features)
+        detector = _detector(name, None).fit_features(known.evidence.head_inputs, known.labels)
+        return lambda evidence: detector.predict_features(evidence.head_inputs)
 
     return make
 
@@ -90,8 +90,8 @@ def _vim(known: Known) -> Judge:
     weight = known.head.weight.detach().cpu()
     bias = known.head.bias.detach().cpu()
     detector = _detector("ViM", None, weight.shape[1] // 2, weight, bias)
-    detector.fit_features(known.evidence.features, known.labels)
-    return lambda evidence: detector.predict_features(evidence.features)
+    detector.fit_features(known.evidence.head_inputs, known.labels)
+    return lambda evidence: detector.predict_features(evidence.head_inputs)
 
 
 WIDE: Mapping[str, Callable[[Known], Detector]] = {

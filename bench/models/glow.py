@@ -8,7 +8,7 @@ References:
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from torch.nn.functional import interpolate, pad
 
 from bench.errors import BenchError
 from bench.models.flow_steps import Coupling, Level, Mixing
+
+Number = TypeVar("Number", float, Tensor)
 
 SIZE = 32  # height and width of the images that a flow is of
 MOST_BITS = 8
@@ -167,7 +169,7 @@ class Glow(nn.Module):
         return bits_per_dimension(log_density, self.dimensions)
 
 
-def bits_per_dimension(log_density: Tensor, dimensions: int) -> Tensor:
+def bits_per_dimension(log_density: Number, dimensions: int) -> Number:
     """−log p / (D log 2): what a lossless code by the density takes, per value of an image.
 
     Args:

@@ -14,6 +14,11 @@ FIRST = "levels.0.steps.0.coupling."
 MOST_LEVELS = 5  # halvings of 32 pixels
 
 
+def is_flow(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether they have a name that only tensors of a flow have."""
+    return f"{FIRST}conv1.weight" in tensors
+
+
 def flow_name(flow: Glow) -> str:
     """Key of `FLOWS` whose form it has, else `glow`."""
     return next((name for name, form in FLOWS.items() if form == flow.form), "glow")

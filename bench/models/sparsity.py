@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from bench.models.ensemble import Ensemble
 from bench.models.network import prunable
 
 TINY = 1e-8  # a weight that may have been meant to be zero
@@ -33,12 +34,13 @@ def measured_sparsity(network: nn.Module, dense: nn.Module | None = None) -> Spa
 
     Args:
         network: As loaded; masks already folded in.
-        dense: The same architecture at full width; None counts against the network itself.
+        dense: The same architecture, or that of each member, at full width; None counts against
+            the network itself.
 
     Returns:
         The counts. Weights that were removed count as zeros.
     """
-    counts = {name: weight.numel() for name, weight in prunable(dense or network).items()}
+    counts = _dense_weights(network, dense or network)
     left = {name: int(weight.count_nonzero()) for name, weight in prunable(network).items()}
     layers = {
         name.removesuffix(".weight"): 1 - left[name] / count for name, count in counts.items()
@@ -50,6 +52,14 @@ def measured_sparsity(network: nn.Module, dense: nn.Module | None = None) -> Spa
         layers=layers,
         counts={name.removesuffix(".weight"): count for name, count in counts.items()},
     )
+
+
+def _dense_weights(network: nn.Module, dense: nn.Module) -> dict[str, int]:
+    counts = {name: weight.numel() for name, weight in prunable(dense).items()}
+    if not isinstance(network, Ensemble) or dense is network:
+        return counts
+    members = range(len(network.members))
+    return {f"members.{member}.{name}": n for member in members for name, n in counts.items()}
 
 
 @dataclass(frozen=True, slots=True)

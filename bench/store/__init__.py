@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         load_run,
         save_run,
         standing_ids,
+        with_outcomes,
     )
     from bench.store.verification import Chain, verify_chain
 
@@ -42,6 +43,7 @@ __all__ = [
     "standing_ids",
     "true_outcome",
     "verify_chain",
+    "with_outcomes",
 ]
 
 _HOMES = {
@@ -51,6 +53,7 @@ _HOMES = {
     "head": "bench.store.runs",
     "load_entry": "bench.store.runs",
     "standing_ids": "bench.store.runs",
+    "with_outcomes": "bench.store.runs",
     "verify_chain": "bench.store.verification",
     "Store": "bench.store.engine",
     "open_store": "bench.store.engine",

@@ -8,7 +8,8 @@ import numpy as np
 from bench.records import Score
 
 TRUTH = "truth"  # key of the labels of the test set, as if a model were sure of each
-AS_THEY_ARE = ("clean", "outliers", "out-of-domain")  # tasks whose sets have one answer an image
+# Tasks whose sets have one answer an image
+AS_THEY_ARE = ("clean", "outliers", "out-of-domain", "likelihood")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,12 +17,13 @@ class Outcome:
     """Answers of a model to the N images of one set.
 
     Args:
-        predicted: (N,) integers in [0, 65 536): the most probable class.
-        msp: (N,) float32: its probability.
+        predicted: (N,) integers in [0, 65 536): the most probable class; of a flow 0.
+        confidence: (N,) float32; higher = more in-distribution: the probability of that class
+            (MSP), of a flow the log-density of the image in nats.
     """
 
     predicted: np.ndarray
-    msp: np.ndarray
+    confidence: np.ndarray
 
 
 def true_outcome(labels: np.ndarray) -> Outcome:
@@ -30,7 +32,7 @@ def true_outcome(labels: np.ndarray) -> Outcome:
     Args:
         labels: (N,) integers in [0, 65 536).
     """
-    return Outcome(predicted=labels, msp=np.ones(len(labels), np.float32))
+    return Outcome(predicted=labels, confidence=np.ones(len(labels), np.float32))
 
 
 def outcome_key(score: Score) -> str:
@@ -43,13 +45,13 @@ def outcome_key(score: Score) -> str:
 
 
 def compress(outcome: Outcome) -> bytes:
-    """Zlib over the classes as little-endian uint16, then the probabilities as float32."""
-    content = outcome.predicted.astype("<u2").tobytes() + outcome.msp.astype("<f4").tobytes()
+    """Zlib over the classes as little-endian uint16, then the confidences as float32."""
+    content = outcome.predicted.astype("<u2").tobytes() + outcome.confidence.astype("<f4").tobytes()
     return zlib.compress(content, level=6)
 
 
 def decompress(content: bytes, n: int) -> Outcome:
-    """The outcome of n images; probabilities are the same bit for bit.
+    """The outcome of n images; confidences are the same bit for bit.
 
     Raises:
         ValueError: If the content is not that of n images.
@@ -62,5 +64,5 @@ def decompress(content: bytes, n: int) -> Outcome:
         raise ValueError(f"outcome: got {len(raw)} bytes, expected {6 * n} for {n} images")
     return Outcome(
         predicted=np.frombuffer(raw, "<u2", count=n),
-        msp=np.frombuffer(raw, "<f4", offset=2 * n, count=n),
+        confidence=np.frombuffer(raw, "<f4", offset=2 * n, count=n),
     )

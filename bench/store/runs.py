@@ -4,7 +4,7 @@ Readers see the rows that stand: those that no later row supersedes.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ def save_run(
         for number, score in enumerate(record.pop("scores"))
     ]
     kept = [
-        {"key": key, "n": len(outcome.msp), "content": compress(outcome)}
+        {"key": key, "n": len(outcome.confidence), "content": compress(outcome)}
         for key, outcome in outcomes.items()
     ]
     with store.engine.begin() as connection:
@@ -155,6 +155,14 @@ def head(store: Store) -> str:
     query = sa.select(RUN.c.hash).order_by(RUN.c.position.desc()).limit(1)
     with store.reading() as connection:
         return str(connection.scalar(query) or GENESIS)
+
+
+def with_outcomes(store: Store, ids: Collection[str]) -> set[str]:
+    """Those of some runs, by their whole ids, of which per-image outcomes are kept."""
+    kept = sa.exists().where(OUTCOME.c.run == RUN.c.position)
+    query = sa.select(RUN.c.run_id).where(STANDING, RUN.c.run_id.in_(ids), kept)
+    with store.reading() as connection:
+        return set(connection.scalars(query))
 
 
 def load_outcomes(

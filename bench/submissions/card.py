@@ -5,12 +5,14 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import BenchError
 from bench.intake.opened import file_content
+from bench.models.ensemble import Combine
+from bench.records import Kind
 
 FILE = "submission.toml"
 WEIGHTS = "weights.safetensors"
@@ -31,6 +33,7 @@ def _slug(text: str) -> str:
     return text
 
 
+Slug = Annotated[str, AfterValidator(_slug)]
 Text = Annotated[str, AfterValidator(_printable)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
@@ -51,6 +54,10 @@ class Model(_Section):
     """What the weights are of."""
 
     architecture: Text | None = _field("of the table, or `timm:NAME`, `robustbench:NAME`")
+    members: list[Slug] = _field("of an ensemble: folders beside this file, each a submission", [])
+    combine: Combine = _field(
+        "what an ensemble averages: `probabilities` or `logits`", "probabilities"
+    )
     sha256: Sha256 | None = _field("of the canonical weights; refused if they were changed")
     packed_from: Sha256 | None = _field("SHA-256 of the file that `bench pack` read them from")
 
@@ -103,10 +110,8 @@ class Card(_Section):
     """A `submission.toml`; everything but `schema` and `slug` may be left out."""
 
     schema_: Annotated[int, Field(ge=1, le=1)] = Field(alias="schema", description="1")
-    slug: Annotated[str, AfterValidator(_slug)] = Field(description="short name, `[a-z0-9._-]`")
-    kind: Literal["classifier", "ensemble", "bayesian", "flow"] = _field(
-        "`classifier`, `ensemble`, `bayesian` or `flow`", "classifier"
-    )
+    slug: Slug = Field(description="short name, `[a-z0-9._-]`")
+    kind: Kind = _field("`classifier`, `ensemble`, `bayesian` or `flow`", "classifier")
     model: Model = Model()
     input: Input = Input()
     pruning: Pruning = Pruning()

@@ -1,36 +1,27 @@
 """From a path, a reference or a bare module to a model that can be scored."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.errors import BenchError
 from bench.intake.tensors import as_safetensors
-from bench.models import (
-    ADAPTERS,
-    ARCHITECTURES,
-    Normalised,
-    build,
-    ends,
-    infer_widths,
-    prunable,
-)
+from bench.models import ADAPTERS, ARCHITECTURES, Normalised, build, ends, prunable
+from bench.models.ensemble import Ensemble
+from bench.models.glow import Glow
+from bench.models.kinds import kind_of
 from bench.models.sparsity import measured_sparsity
 from bench.records import Submission
-from bench.submissions.bounded import built_within
 from bench.submissions.canonical import canonical_bytes, weights_sha256
-from bench.submissions.card import WEIGHTS, read_card
-from bench.submissions.names import fold_masks, with_aliases, without_prefix
+from bench.submissions.card import FILE, WEIGHTS, Card, read_card
+from bench.submissions.fitting import fit
 from bench.submissions.packages import WEIGHTS_OF
 from bench.submissions.read import read_weights
 
-MOST_CLASSES, MOST_CHANNELS = 100_000, 64
+MOST_MEMBERS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +31,8 @@ class LoadedSubmission:
     Args:
         record: Who it is.
         model: In evaluation mode; takes images in [0, 1].
-        dense: The same architecture at full width, its weights without meaning; None for a
-            module outside the table.
+        dense: The same architecture, of an ensemble that of one member, at full width, its
+            weights without meaning; None for a module outside the table.
         flags: What a reader of its runs has to know, words of `bench.flags.FLAGS`:
             `layer-collapse`, `not-reproducible-from-file`.
         file_sha256: Of a weights file that is no submission folder.
@@ -115,117 +106,22 @@ def from_module(module: nn.Module) -> LoadedSubmission:
     return LoadedSubmission(loaded.record, loaded.model, None, flags)
 
 
-def fit(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, nn.Module]:
-    """The architecture that tensors belong to, and the network they make.
-
-    Args:
-        tensors: As read; prefixes, masks and aliases are resolved here.
-        architecture: A name, or None to try every architecture of the table.
-
-    Returns:
-        Name and network in evaluation mode.
-
-    Raises:
-        BenchError: E-WRONG-WEIGHTS or E-UNKNOWN-ARCHITECTURE if they do not fit.
-    """
-    tensors = fold_masks(without_prefix(tensors))
-    if architecture is None:
-        architecture = _recognised(with_aliases(tensors))
-    if architecture in ARCHITECTURES:
-        tensors = with_aliases(tensors)
-    return architecture, _filled(architecture, tensors)
-
-
-def _recognised(tensors: Mapping[str, Tensor]) -> str:
-    for name in ARCHITECTURES:
-        if _weights(_outline(name, tensors).state_dict()) == _weights(tensors):
-            return name
-    raise BenchError(
-        "E-UNKNOWN-ARCHITECTURE",
-        f"the tensors ({', '.join(list(tensors)[:4])}, …) are of no network of the table "
-        f"{list(ARCHITECTURES)}; give --arch, for instance --arch timm:resnet18",
-    )
-
-
-def _outline(name: str, tensors: Mapping[str, Tensor], **form: Any) -> nn.Module:
-    """A network for its names and shapes.
-
-    One of the table takes no memory; one of a package, which computes while it is built, no more
-    than the file.
-    """
-    if name in ARCHITECTURES:
-        with torch.device("meta"):
-            return build(name, **form)
-    with built_within(name, sum(tensor.numel() for tensor in tensors.values())):
-        return build(name, **form)
-
-
-def _weights(tensors: Mapping[str, Tensor]) -> set[str]:
-    """Names without BatchNorm's counters, which evaluation does not use."""
-    return {name for name in tensors if not name.endswith("num_batches_tracked")}
-
-
-def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
-    layers = list(prunable(_outline(name, tensors)))
-    ends = tensors.get(layers[0]), tensors.get(layers[-1])
-    if ends[0] is None or ends[1] is None or min(ends[0].dim(), ends[1].dim()) < 2:
-        raise BenchError(
-            "E-WRONG-WEIGHTS",
-            f"no weights named {layers[0]} and {layers[-1]}, as {name} has; is it another --arch?",
-        )
-    classes, channels = len(ends[1]), ends[0].shape[1]
-    if classes > MOST_CLASSES or channels > MOST_CHANNELS:
-        raise BenchError(
-            "E-WRONG-WEIGHTS",
-            f"got {classes} classes and {channels} channels of the images, expected at most "
-            f"{MOST_CLASSES} and {MOST_CHANNELS}",
-        )
-    widths = infer_widths(name, tensors) if name in ARCHITECTURES else None
-    form: dict[str, Any] = {"classes": classes, "channels": channels, "widths": widths}
-    network = _outline(name, tensors, **form)
-    _check_shapes(name, network.state_dict(), tensors)
-    if widths:  # now that its memory is known to be that of the file
-        network = build(name, **form)
-    shaped = {key: tensor for key, tensor in tensors.items() if _is_loadable(key, tensor)}
-    network.load_state_dict(shaped, strict=False)
-    return network.eval()
-
-
-def _is_loadable(name: str, tensor: Tensor) -> bool:
-    """BatchNorm's counters are not checked with the rest, and none of them is needed."""
-    return tensor.dim() == 0 or not name.endswith("num_batches_tracked")
-
-
-def _check_shapes(name: str, expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:
-    missing, unknown = _weights(expected) - _weights(got), _weights(got) - _weights(expected)
-    if missing or unknown:
-        raise BenchError(
-            "E-WRONG-WEIGHTS",
-            f"not the tensors of {name}: missing {sorted(missing)[:4]}, "
-            f"unknown {sorted(unknown)[:4]}; is it another --arch?",
-        )
-    for key in _weights(expected):
-        if expected[key].shape != got[key].shape:
-            raise BenchError(
-                "E-WRONG-WEIGHTS",
-                f"{key}: got shape {tuple(got[key].shape)}, expected "
-                f"{tuple(expected[key].shape)} in {name} of these widths",
-            )
-
-
 def _from_folder(folder: Path) -> LoadedSubmission:
     card = read_card(folder)
-    tensors = read_weights(folder / WEIGHTS).tensors
-    declared = card.model.sha256
-    if declared is not None and declared != weights_sha256(tensors):
+    name, model = _ensemble(folder, card) if card.kind == "ensemble" else _single(folder, card)
+    loaded = described(card.slug, name, model)
+    if loaded.record.kind != card.kind:
         raise BenchError(
             "E-SUBMISSION-TOML",
-            f"{folder}: model.sha256: got {declared[:12]}…, the weights have "
-            f"{weights_sha256(tensors)[:12]}…; the file was changed after it was packed",
+            f"{folder}: kind: got {card.kind}, the weights are of a {loaded.record.kind}",
         )
-    name, network = fit(tensors, card.model.architecture)
-    model = Normalised(network, tuple(card.input.mean), tuple(card.input.std))
-    loaded = described(card.slug, name, model)
+    declared, measured = card.model.sha256, loaded.record.weights_sha256
+    if declared not in (None, measured):
+        raise BenchError(
+            "E-SUBMISSION-TOML",
+            f"{folder}: model.sha256: got {declared[:12]}…, the weights have {measured[:12]}…; "
+            "the file was changed after it was packed",
+        )
     record = replace(
         loaded.record,
         declared_sparsity=card.pruning.sparsity,
@@ -237,6 +133,43 @@ def _from_folder(folder: Path) -> LoadedSubmission:
         structure=card.pruning.structure,
     )
     return replace(loaded, record=record)
+
+
+def _single(folder: Path, card: Card) -> tuple[str, Normalised]:
+    name, network = fit(read_weights(folder / WEIGHTS).tensors, card.model.architecture)
+    return name, Normalised(network, tuple(card.input.mean), tuple(card.input.std))
+
+
+def _ensemble(folder: Path, card: Card) -> tuple[str, Normalised]:
+    """The members' architecture, and all of them behind their common normalisation."""
+    names = card.model.members
+    if not 1 <= len(names) <= MOST_MEMBERS:
+        raise BenchError(
+            "E-SUBMISSION-TOML",
+            f"{folder}: model.members: got {len(names)}, expected 1 to {MOST_MEMBERS} folders",
+        )
+    members = [_member(folder / name) for name in names]
+    alike = {(m.record.architecture, m.model.mean, m.model.std, ends(m.model)) for m in members}
+    if len(alike) > 1:
+        raise BenchError(
+            "E-SUBMISSION-TOML",
+            f"{folder}: the members differ in architecture, normalisation, channels or classes "
+            f"({'; '.join(map(str, sorted(alike, key=str)))}), expected the same for all",
+        )
+    network = Ensemble([member.model.network for member in members], card.model.combine)
+    return members[0].record.architecture, members[0].model.around(network)
+
+
+def _member(folder: Path) -> LoadedSubmission:
+    if folder.is_symlink() or not (folder / FILE).is_file():
+        raise BenchError(
+            "E-SUBMISSION-TOML", f"{folder}: got no folder with a {FILE}, expected a member"
+        )
+    if (kind := read_card(folder).kind) != "classifier":
+        raise BenchError(
+            "E-SUBMISSION-TOML", f"{folder}: kind: got {kind}, expected a classifier as member"
+        )
+    return _from_folder(folder)
 
 
 def _from_package(
@@ -255,19 +188,22 @@ def described(slug: str, architecture: str, model: Normalised) -> LoadedSubmissi
         slug: Short name.
         architecture: As in the record.
         model: Is put into evaluation mode.
+
+    Raises:
+        BenchError: E-BAD-VALUE for a flow behind a normalisation.
     """
     model.eval()
     network = model.network
+    if kind_of(network) == "flow" and model.mean:
+        raise BenchError(
+            "E-BAD-VALUE",
+            "normalisation: got one for a flow, whose density is of images as they are",
+        )
     tensors = network.state_dict()
-    known = architecture in ARCHITECTURES or architecture.partition(":")[0] in ADAPTERS
-    layers = prunable(network)
-    dense = None
-    if known:
-        channels, classes = ends(network)
-        dense = build(architecture, classes=classes, channels=channels)
+    layers, dense = prunable(network), _dense(architecture, network)
     record = Submission(
         slug=slug,
-        kind="classifier",
+        kind=kind_of(network),
         architecture=architecture,
         widths={name.removesuffix(".weight"): len(weight) for name, weight in layers.items()},
         weights_sha256=weights_sha256(tensors),
@@ -277,6 +213,15 @@ def described(slug: str, architecture: str, model: Normalised) -> LoadedSubmissi
     )
     collapsed = any(not weight.count_nonzero() for weight in layers.values())
     return LoadedSubmission(record, model, dense, ("layer-collapse",) if collapsed else ())
+
+
+def _dense(architecture: str, network: nn.Module) -> nn.Module | None:
+    if isinstance(network, Glow):
+        return Glow(network.form).eval()
+    if architecture not in ARCHITECTURES and architecture.partition(":")[0] not in ADAPTERS:
+        return None
+    channels, classes = ends(network)
+    return build(architecture, classes=classes, channels=channels)
 
 
 def _slug(name: str) -> str:

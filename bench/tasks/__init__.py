@@ -7,6 +7,7 @@ from bench.tasks.adversarial import adversarial
 from bench.tasks.audit import audit
 from bench.tasks.clean import clean
 from bench.tasks.cost import cost
+from bench.tasks.likelihood import likelihood
 from bench.tasks.lipschitz import lipschitz
 from bench.tasks.out_of_domain import out_of_domain
 from bench.tasks.outliers import outliers
@@ -21,6 +22,7 @@ TASKS: Mapping[str, Callable[[Case], Findings]] = {
     "lipschitz": lipschitz,
     "cost": cost,
     "audit": audit,
+    "likelihood": likelihood,
 }
 
 __all__ = ["TASKS"]

@@ -13,6 +13,7 @@ from bench.flags import FLAGS
 from bench.headline import HEADLINE, higher_is_better
 from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
+from bench.ranking import usual
 from leaderboard.grid import grid, ticked
 from leaderboard.ratios import ratios
 from leaderboard.view import View
@@ -32,7 +33,7 @@ ROW, TALLEST = 35, 900  # pixels
 
 def show(view: View) -> None:
     """Draws the ranking."""
-    by, columns = _columns()
+    by, columns = _columns(usual(view.group))
     st.caption(explained(by, to_dense=view.to_dense))
     table = board(view.rows, by, columns, ratios(view))
     if table.empty:
@@ -42,7 +43,7 @@ def show(view: View) -> None:
     if leaders:
         table = with_intervals(table, view.source.standings(leaders, by))
     part = _page(table)
-    drawn = grid if view.to_dense else ticked
+    drawn = grid if view.to_dense else partial(ticked, key="ranking")
     runs = drawn(
         part,
         height=min(ROW * (len(part) + 1) + 3, TALLEST),
@@ -59,7 +60,7 @@ def show(view: View) -> None:
 
 def _ways(view: View, runs: list[str]) -> None:
     """Links from the ticked rows to the tabs that are about them; each keeps the filters."""
-    names = named(view.rows)
+    names = named(view.rows.loc[runs])
     labels = [names[run] for run in runs]
     if len(labels) == 1:
         _link("Open the run", tab="Submission", run=labels[0])
@@ -72,10 +73,14 @@ def _link(title: str, **choices: str | list[str]) -> None:
     st.link_button(title, f"?{urlencode({**kept, **choices}, doseq=True)}")
 
 
-def _columns() -> tuple[str, list[str]]:
+def _columns(usual_one: str) -> tuple[str, list[str]]:
+    """By what is ranked, and what stands beside it."""
     left, right = st.columns([1, 2])
     title = {column: told.title for column, told in HEADLINE.items()}.__getitem__
-    by = left.selectbox("Rank by", RANKED_BY, format_func=title, key="by", bind="query-params")
+    first = RANKED_BY.index(usual_one)
+    by = left.selectbox(
+        "Rank by", RANKED_BY, first, format_func=title, key="by", bind="query-params"
+    )
     columns = right.multiselect(
         "Columns", list(HEADLINE), SHOWN, format_func=title, key="columns", bind="query-params"
     )

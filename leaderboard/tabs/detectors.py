@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from bench.detector_board import SHIFT, detector_board
+from bench.headline import HEADLINE
 from bench.protocol import METRICS
 from bench.records import from_json
 from leaderboard.conditions import chosen_batch_size
@@ -57,12 +58,10 @@ def show(view: View) -> None:
 
 
 def _offered(view: View) -> dict[str, str]:
-    """Names of the runs with scores of detectors, by id: dense and most detectors first."""
-    scores = view.scores(task="outliers", metric="auroc")
-    counts = scores.dropna(subset=["value"]).groupby("run_id")["detector"].nunique()
-    counts = counts[counts.index.isin(view.rows.index)]
-    runs = view.rows.loc[counts.index].assign(detectors=counts)
-    runs["sparse"] = runs["pruner"] != DENSE
+    """Id -> name of the runs that a detector scored: dense and most detectors first."""
+    outliers = [name for name, column in HEADLINE.items() if column.task == "outliers"]
+    counts = view.rows[outliers].notna().sum(axis=1)
+    runs = view.rows.assign(detectors=counts, sparse=view.rows["pruner"] != DENSE)[counts > 0]
     order = runs.sort_values(["sparse", "detectors", "seed"], ascending=[True, False, True]).index
     names = named(runs)
     return {str(run): names[run] for run in order[:OFFERED]}

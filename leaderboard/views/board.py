@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.headline import HEADLINE
-from bench.ranking import rank
+from bench.ranking import GROUP, rank
 from leaderboard.views.compared import families_of
 
 RUN = ("rank", "slug", "pruner", "sparsity")
@@ -39,10 +39,11 @@ def board(
         table = table[[*FAMILY, *numbers, *ABOUT_FAMILY, "flags"]]
         kept = {*FAMILY, by}
     else:
-        ranked = rank(rows, by)
-        table = ranked[[*RUN, *names, *ABOUT_RUN, "missing", "flags"]]
-        told = {missing: _named(missing, names) for missing in table["missing"].unique()}
-        table = table.assign(missing=table["missing"].map(told))
+        told = [*RUN[1:], *names, *ABOUT_RUN, "missing", "flags"]
+        table = rank(rows[[*GROUP, *told]], by)[["rank", *told]]
+        codes, reasons = table["missing"].factorize()  # few differ
+        why = pd.array([_named(reason, names) for reason in reasons], dtype="str")
+        table = table.assign(missing=why[codes])
         kept = {*RUN, by}
     empty = table.isna().all() | (table == "").all()
     return table.loc[:, ~empty | table.columns.isin(kept)]
@@ -59,14 +60,14 @@ def with_intervals(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
         The same with `tie`, the first rank of those that chance does not tell apart, and
         `between`, e.g. `2–5`, the ranks that are possible; empty where nothing was tested.
     """
-    rows = found.reindex(table.index)
-    between = [
+    ranks = [
         "" if pd.isna(low) else f"{low}" if low == high else f"{low}–{high}"
-        for low, high in zip(rows["low"], rows["high"], strict=True)
+        for low, high in zip(found["low"], found["high"], strict=True)
     ]
-    result = table.copy()
-    result.insert(1, "tie", rows["tie"])
-    result.insert(2, "between", between)
+    between = pd.Series(ranks, found.index, dtype="str")
+    result = table.copy(deep=False)
+    result.insert(1, "tie", found["tie"].reindex(table.index))
+    result.insert(2, "between", between.reindex(table.index, fill_value=""))
     return result
 
 

@@ -50,6 +50,11 @@ def families_of(rows: pd.DataFrame, ratios: pd.DataFrame) -> pd.DataFrame:
     return ratios[_ways(ratios).isin(set(_ways(rows)))]
 
 
+def runs_of(rows: pd.DataFrame, ratios: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the families that the ratios have; arguments as for `compared`."""
+    return rows[_ways(rows).isin(set(_ways(ratios)))]
+
+
 def _named(pruner: Any, sparsity: Any) -> str:
     name = NOT_DECLARED if pd.isna(pruner) else str(pruner)
     return f"{name} {sparsity:g}" if pd.notna(sparsity) and sparsity > 0 else name

@@ -65,7 +65,7 @@ def disagreements(suite: str, first: Answers, second: Answers) -> pd.DataFrame:
             "label": truth.predicted[places] if truth is not None else None,
             "first": one.predicted[places],
             "second": other.predicted[places],
-            "sure": np.minimum(one.msp, other.msp)[places],
+            "sure": np.minimum(one.confidence, other.confidence)[places],
         }
     )
     return table.sort_values("sure", ascending=False, kind="stable").dropna(axis=1, how="all")

@@ -16,7 +16,6 @@ BLOCKS = {
     }.items()
     for name in names
 }
-ROWS = 40  # of a heat map
 NO_RATIO = "no number of the dense run of its seed"
 
 
@@ -31,7 +30,7 @@ def of_runs(table: pd.DataFrame, numbers: pd.DataFrame, why: pd.DataFrame) -> pd
     Returns:
         `row` (line, sparsity, and what else tells runs apart), `column` (the corruption), `block`,
         `value`, `reason` ("" where there is a value), `flags`. The best row on average comes
-        first, and `ROWS` at most.
+        first.
     """
     runs = table[table.index.isin(numbers.index)]
     names = run_names(runs)
@@ -80,11 +79,11 @@ def _named(runs: pd.DataFrame) -> list[str]:
 def _cells(values: pd.DataFrame, reasons: pd.DataFrame, flags: pd.Series) -> pd.DataFrame:
     known = [name for name in BLOCKS if name in values]
     columns = [*known, *(name for name in values if name not in BLOCKS)]
-    best_first = values.mean(axis=1).sort_values(ascending=False, kind="stable").index[:ROWS]
+    best_first = values.mean(axis=1).sort_values(ascending=False, kind="stable").index
     long = values.loc[best_first, columns].rename_axis("row").reset_index()
     cells = long.melt("row", var_name="column", value_name="value")
     why = (
-        reasons.loc[best_first, columns]
+        reasons[columns]
         .astype(object)
         .rename_axis("row")
         .reset_index()

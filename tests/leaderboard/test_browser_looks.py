@@ -1,4 +1,4 @@
-"""How every tab looks, wide and narrow, light and dark: pictures in test-output/, and contrasts."""
+"""How every tab looks, wide and light, narrow and dark: pictures in test-output/, and contrasts."""
 
 import pytest
 
@@ -25,10 +25,9 @@ READABLE = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [1280, 400])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 @pytest.mark.parametrize("tab", TABS)
-def test_text_stands_out_from_what_is_behind_it(chromium, address, tab, scheme, width):
+def test_text_stands_out_from_what_is_behind_it(chromium, address, tab, width, scheme):
     look = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
     with visiting(chromium, address, **look) as visit:
         visit.open(f"?tab={tab}")

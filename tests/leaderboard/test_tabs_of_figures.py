@@ -173,3 +173,15 @@ def test_choices_that_another_series_does_not_have_are_taken_back(url):
     assert page.selectbox(key="detector").value == "msp"
     page = settled(page.selectbox(key="curve").select("each corruption: accuracy").run())
     assert len(charts(page)) == 19
+
+
+@pytest.mark.parametrize(
+    ("relative", "best"), [(False, 0.42), (True, (0.41 / 0.61 + 0.42 / 0.62) / 2)]
+)
+def test_a_heat_map_shows_the_best_there_is_room_for(url, monkeypatch, relative, best):
+    monkeypatch.setattr("leaderboard.tabs.corruptions.ROWS", 1)
+    fill(url, *two_seeds(), some_run(pruner="crop", sparsity=0.9, seed=1, accuracy=0.6))
+    page = visit("Corruptions", relative=relative, search="0.9")
+    assert page.dataframe[0].value["row"].tolist() == ["snip 90 %"]
+    assert page.dataframe[0].value["fog"].tolist() == pytest.approx([best])
+    assert any("best 1 by the mean" in line.value for line in page.main.caption)

@@ -55,9 +55,9 @@ def test_every_pruner_meets_its_sparsity_within_one_weight(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ["conv6", "alexnet", "resnet18", "resnet18-relu"])
-@pytest.mark.parametrize("name", PRUNERS)
-def test_every_pruner_meets_its_sparsity_on_the_large_networks(name, architecture):
+@pytest.mark.parametrize("architecture", ["conv6", "alexnet", "resnet18"])
+@pytest.mark.parametrize("name", {row.saliency: name for name, row in PRUNERS.items()}.values())
+def test_every_saliency_meets_its_sparsity_on_the_large_networks(name, architecture):
     check_sparsities(name, architecture)
 
 

@@ -85,7 +85,12 @@ def fill_old(
             numbered = [{"run_id": old_id(run), "position": i, **s} for i, s in enumerate(scores)]
             connection.execute(score.insert(), numbered)
             kept = [
-                {"run_id": old_id(run), "key": key, "n": len(one.msp), "content": compress(one)}
+                {
+                    "run_id": old_id(run),
+                    "key": key,
+                    "n": len(one.confidence),
+                    "content": compress(one),
+                }
                 for key, one in answers(number).items()
             ]
             connection.execute(outcome.insert(), kept)

@@ -66,7 +66,7 @@ def test_a_run_comes_out_as_it_went_in_of_both_databases(url):
         assert load_run(store, run.run_id) == replace(run, trust="ci")
         found = load_outcomes(store, run.run_id)
         chain = verify_chain(store)
-    assert found["fog/3"].msp.tobytes() == outcomes(2)["fog/3"].msp.tobytes()
+    assert found["fog/3"].confidence.tobytes() == outcomes(2)["fog/3"].confidence.tobytes()
     assert np.array_equal(found["digits"].predicted, outcomes(2)["digits"].predicted)
     assert (chain.runs, chain.findings) == (2, ())
 

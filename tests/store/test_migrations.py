@@ -33,7 +33,10 @@ def test_an_old_store_opens_with_every_row_chained_in_the_order_of_writing(url):
         for number, run in enumerate(RUNS):
             assert load_run(store, old_id(run)) == run
             found = load_outcomes(store, old_id(run))
-            assert found["fog/3"].msp.tobytes() == outcomes(number)["fog/3"].msp.tobytes()
+            assert (
+                found["fog/3"].confidence.tobytes()
+                == outcomes(number)["fog/3"].confidence.tobytes()
+            )
         with store.engine.begin() as connection:
             rows = connection.execute(sa.text("SELECT position, run_id FROM run ORDER BY 1"))
             assert [tuple(row) for row in rows] == [

@@ -22,6 +22,7 @@ from bench.store import (
     save_run,
     score_frame,
     verify_chain,
+    with_outcomes,
 )
 from bench.store.outcomes import compress, decompress
 from tests.factories import some_run
@@ -74,14 +75,26 @@ def test_a_run_comes_out_as_it_went_in(tmp_path_factory, scores, accuracy):
 def test_outcomes_come_out_bit_for_bit(url):
     generator = np.random.default_rng(0)
     kept = Outcome(
-        predicted=generator.integers(0, 10, 1000), msp=generator.random(1000, dtype=np.float32)
+        predicted=generator.integers(0, 10, 1000),
+        confidence=generator.random(1000, dtype=np.float32),
     )
     run = some_run()
     with open_store(url) as store:
         save_run(store, run, {"fog/3": kept})
         found = load_outcomes(store, run.run_id)["fog/3"]
     assert np.array_equal(found.predicted, kept.predicted)
-    assert found.msp.tobytes() == kept.msp.tobytes()
+    assert found.confidence.tobytes() == kept.confidence.tobytes()
+
+
+def test_runs_whose_outcomes_are_kept_are_told_from_the_others(url):
+    kept = Outcome(predicted=np.zeros(9, int), msp=np.ones(9, np.float32))
+    first, second, third = (some_run(seed=seed) for seed in range(3))
+    with open_store(url) as store:
+        save_run(store, first, {"fog/3": kept})
+        save_run(store, second)
+        save_run(store, third, {"fog/3": kept})
+        assert with_outcomes(store, [first.run_id, second.run_id]) == {first.run_id}
+        assert with_outcomes(store, []) == set()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +102,7 @@ def test_outcomes_come_out_bit_for_bit(url):
     [(b"", 30), (b"no zlib", 30), (WHOLE[:-9], 30), (WHOLE, 29), (WHOLE, 31), (WHOLE * 2, 60)],
 )
 def test_outcomes_that_are_not_those_of_so_many_images_are_refused(content, n):
-    assert len(decompress(WHOLE, 30).msp) == 30
+    assert len(decompress(WHOLE, 30).confidence) == 30
     with pytest.raises(ValueError, match="outcome"):
         decompress(content, n)
 

@@ -14,7 +14,7 @@ from torch.nn.utils import prune
 from bench.errors import BenchError
 from bench.models import build, initialised
 from bench.submissions import from_module, load_submission, weights_sha256
-from bench.submissions.load import fit
+from bench.submissions.fitting import fit
 
 
 def generator() -> torch.Generator:

@@ -1,0 +1,21 @@
+"""Kinds of networks: a classifier, several that answer as one, a density."""
+
+from torch import nn
+
+from bench.models.ensemble import Ensemble
+from bench.models.glow import Glow
+from bench.models.network import Normalised, last_linear
+from bench.records import Kind
+
+
+def kind_of(network: nn.Module) -> Kind:
+    """What a network is, be it behind a normalisation or not."""
+    inner = network.network if isinstance(network, Normalised) else network
+    if isinstance(inner, Glow):
+        return "flow"
+    return "ensemble" if isinstance(inner, Ensemble) else "classifier"
+
+
+def head(network: nn.Module) -> nn.Linear | None:
+    """The one layer that gives the logits; None where several do, or none."""
+    return last_linear(network) if kind_of(network) == "classifier" else None

@@ -1,0 +1,54 @@
+"""Flows: the densities that they give to images of each set."""
+
+import streamlit as st
+
+from leaderboard.grid import grid
+from leaderboard.view import View
+from leaderboard.views.likelihood import bars, histogram, table
+from leaderboard.views.names import named
+
+AT_FIRST = 4
+MOST = 12  # runs
+
+
+def show(view: View) -> None:
+    """Draws the page."""
+    rows = view.rows[view.rows["kind"] == "flow"]
+    if rows.empty:
+        st.info(
+            "No run here is of a flow, a network that gives images a density. They are a "
+            "comparison of their own, to be chosen on the left where there are any: `bench train "
+            "--arch glow-small` and `bench evaluate` add one."
+        )
+        return
+    offered = named(rows)
+    by_sparsity = rows.sort_values(["sparsity", "seed"], kind="stable").index
+    picked = st.multiselect(
+        "Flows",
+        list(offered),
+        format_func=offered.__getitem__,
+        key="flows",
+        bind="query-params",
+        placeholder="the densest",
+        max_selections=MOST,
+    )
+    chosen = list(picked or by_sparsity[:AT_FIRST])
+    scores = view.source.scores(chosen, task="likelihood")
+    st.caption(
+        "Share of the images of each set by their log-density. A flow notices a set whose bars lie "
+        "left of the test set's; AUROC is that of minus the log-density, higher is better. Each "
+        "bar is a twentieth of the images."
+    )
+    drawn = bars(scores)
+    sets = [view.suite, *(name for name in drawn["set"].unique() if name != view.suite)]
+    for run in chosen:
+        st.text(f"{offered[run]} · sparsity {rows.loc[run, 'sparsity']:.3g}")
+        st.altair_chart(
+            histogram(drawn[drawn["run_id"] == run], sets),
+            width="stretch",
+            alt=f"Histogram of log-densities by {offered[run]}. The table below has its numbers.",
+        )
+    grid(
+        table(rows.loc[chosen], scores, view.suite, {run: offered[run] for run in chosen}),
+        alt="Bits per dimension, and AUROC of each outlier set, by flow",
+    )

@@ -1,0 +1,136 @@
+"""Flows, ensembles and Bayesian networks as a visitor meets them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from bench.metric_meanings import QUANTILES
+from bench.protocol import PROTOCOL, PROTOCOLS
+from bench.records import Run, Score
+from leaderboard.views.likelihood import bars
+from tests.factories import fill, some_run, some_scores
+from tests.leaderboard.visits import APP, HOSTILE, charts, settled
+
+EVERY_TAB = (
+    *("Board", "Curves", "Pareto", "Corruptions", "Detectors", "Efficiency", "Likelihood"),
+    *("Weights", "Submission", "Compare"),
+)
+
+
+def visit(tab: str, **choices) -> AppTest:
+    page = AppTest.from_file(str(APP), default_timeout=120)
+    for name, value in {"tab": tab, **choices}.items():
+        page.session_state[name] = value
+    return settled(page.run())
+
+
+def likelihood(name: str, metric: str, value: float) -> Score:
+    return Score(task="likelihood", set=name, metric=metric, value=value, n=100)
+
+
+def flow(sparsity: float, area: float, **who) -> Run:
+    """A flow that gives digits densities from -110 to -100 nats, patches from -120 to -110."""
+    scores = [
+        likelihood(name, metric, end + 10 * share)
+        for name, end in (("digits", -110), ("patches", -120))
+        for metric, share in QUANTILES.items()
+    ]
+    scores += [
+        likelihood("digits", "bits_per_dim", 2.5 + sparsity),
+        likelihood("patches", "bits_per_dim", 3.5),
+        likelihood("patches", "auroc", area),
+    ]
+    pruner = "early-crop" if sparsity else "dense"
+    run = some_run(pruner=pruner, sparsity=sparsity, protocol=PROTOCOLS["flows"], scores=scores)
+    facts = {"kind": "flow", "architecture": "glow-tiny", **who}
+    return replace(run, submission=replace(run.submission, **facts))
+
+
+def cost(**values: float) -> list[Score]:
+    return [Score(task="cost", set="digits", metric=m, value=v, n=1) for m, v in values.items()]
+
+
+def of_kind(kind: str, pruner: str, sparsity: float, **values: float) -> Run:
+    run = some_run(pruner=pruner, sparsity=sparsity, scores=[*some_scores(0.9), *cost(**values)])
+    return replace(run, submission=replace(run.submission, kind=kind, slug=f"{kind}-{pruner}"))
+
+
+def test_flows_are_drawn_from_the_densest_with_their_bits_and_areas(url):
+    fill(url, flow(0.9, 0.8), flow(0.0, 0.3), flow(0.5, 0.6))
+    page = visit("Likelihood")
+    assert len(charts(page)) == 3
+    table = page.dataframe[0].value
+    assert table["sparsity"].tolist() == [0.0, 0.5, 0.9]
+    assert table["bits per dimension"].tolist() == [2.5, 3.0, 3.4]
+    assert table["AUROC patches"].tolist() == [0.3, 0.6, 0.8]
+
+
+def test_a_bar_is_a_twentieth_of_the_images_and_all_have_the_area_one():
+    run = flow(0.5, 0.6)
+    rows = [{"run_id": "a", "set": s.set, "metric": s.metric, "value": s.value} for s in run.scores]
+    found = bars(pd.DataFrame(rows))
+    assert found.groupby("set").size().tolist() == [20, 20]
+    area = found["density"] * (found["high"] - found["low"])
+    assert area.groupby(found["set"]).sum().tolist() == pytest.approx([1, 1])
+    digits = found[found["set"] == "digits"]
+    np.testing.assert_allclose(digits["density"], 0.1)
+    assert (digits["low"].min(), digits["high"].max()) == (-110, -100)
+
+
+def test_images_that_are_all_alike_are_a_thin_bar():
+    rows = [{"run_id": "a", "set": "x", "metric": metric, "value": 7.0} for metric in QUANTILES]
+    assert np.isfinite(bars(pd.DataFrame(rows))["density"]).all()
+
+
+def test_without_flows_the_tab_says_where_they_are(url):
+    fill(url, some_run())
+    page = visit("Likelihood")
+    assert ["--arch glow-small" in line.value for line in page.info] == [True]
+
+
+@pytest.mark.parametrize("tab", EVERY_TAB)
+def test_every_tab_takes_a_comparison_of_flows(url, tab):
+    fill(url, flow(0.0, 0.3), flow(0.9, 0.8))
+    page = visit(tab)
+    assert page.dataframe or page.info
+
+
+@pytest.mark.parametrize("tab", EVERY_TAB)
+def test_every_tab_takes_ensembles_beside_single_networks(url, tab):
+    fill(
+        url,
+        some_run(),
+        of_kind("ensemble", "cropit-s", 0.8),
+        of_kind("bayesian", "snr-s", 0.5),
+    )
+    page = visit(tab)
+    assert page.dataframe or page.info
+
+
+def test_flows_rank_by_the_area_of_their_likelihood(url):
+    fill(url, flow(0.0, 0.3), flow(0.9, 0.8))
+    page = visit("Board")
+    assert page.selectbox(key="by").value == "likelihood_auroc"
+    assert page.dataframe[0].value["likelihood_auroc"].tolist() == [0.8, 0.3]
+
+
+def test_costs_are_ratios_to_the_dense_network_of_the_architecture(url):
+    dense = of_kind("classifier", "dense", 0.0, peak_memory_bytes=100, macs_dense=1000)
+    five = of_kind("ensemble", "cropit-s", 0.8, peak_memory_bytes=42, macs_dense=3800)
+    fill(url, dense, five, some_run(pruner="crop", sparsity=0.5, protocol=PROTOCOL))
+    table = visit("Efficiency").dataframe[0].value.set_index("slug")
+    assert table.index[0] == "ensemble-cropit-s"
+    assert table.loc["ensemble-cropit-s", "memory ×"] == pytest.approx(0.42)
+    assert table.loc["ensemble-cropit-s", "MACs ×"] == pytest.approx(3.8)
+    assert table.loc["classifier-dense", "memory ×"] == 1
+
+
+def test_hostile_words_of_flows_are_no_markup(url):
+    fill(url, flow(0.0, 0.3, slug=HOSTILE, architecture=HOSTILE), flow(0.9, 0.8, pruner=HOSTILE))
+    for tab in ("Likelihood", "Efficiency"):
+        page = visit(tab)
+        written = [*page.main.markdown, *page.main.caption, *page.main.info]
+        assert not any("onerror" in element.value for element in written)
