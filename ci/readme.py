@@ -17,6 +17,7 @@ from bench.flags import FLAGS
 from bench.headline import HEADLINE
 from bench.metric_meanings import as_markdown
 from bench.models import ARCHITECTURES
+from bench.models.glow import FLOWS
 from bench.pruners import PRUNERS
 from bench.pruners.moments import MOMENTS
 from bench.pruners.options import own
@@ -142,7 +143,8 @@ def recipes() -> str:
 
 def architectures() -> str:
     """The names of `--arch`."""
-    return ", ".join(f"`{name}`" for name in ARCHITECTURES) + ", `timm:NAME`, `robustbench:NAME`"
+    names = ", ".join(f"`{name}`" for name in (*ARCHITECTURES, *FLOWS))
+    return f"{names}, `timm:NAME`, `robustbench:NAME`"
 
 
 def pruners() -> str:

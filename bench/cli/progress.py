@@ -22,7 +22,11 @@ LINES_EVERY = 10.0  # seconds between two plain lines of the same work
 
 @contextmanager
 def shown(quiet: bool) -> Iterator[Report]:
-    """A report of (what, done, total) that shows each kind of work as it advances."""
+    """A report of (what, done, total) that shows each kind of work as it advances.
+
+    What stands behind a comma (`training, 2.718 bits/dim`) tells of the moment: the work is the
+    same.
+    """
     if quiet:
         yield lambda what, done, total: None
     elif sys.stderr.isatty():
@@ -55,9 +59,10 @@ class _Bars:
         self.ids: dict[str, TaskID] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if what not in self.ids:
-            self.ids[what] = self.bars.add_task(what, total=total)
-        self.bars.update(self.ids[what], completed=done, total=total)
+        work = _work(what)
+        if work not in self.ids:
+            self.ids[work] = self.bars.add_task(what, total=total)
+        self.bars.update(self.ids[work], description=what, completed=done, total=total)
 
 
 class _Lines:
@@ -67,14 +72,18 @@ class _Lines:
         self.again: set[str] = set()  # work of which there is more than one round
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if done == 0 and what in self.started:
-            self.again.add(what)
-            self.started[what] = self.printed[what] = now
-        began = self.started.setdefault(what, now)
-        minor = done < total or what in self.again
-        if minor and now - self.printed.get(what, began) < LINES_EVERY:
+        now, work = time.monotonic(), _work(what)
+        if done == 0 and work in self.started:
+            self.again.add(work)
+            self.started[work] = self.printed[work] = now
+        began = self.started.setdefault(work, now)
+        minor = done < total or work in self.again
+        if minor and now - self.printed.get(work, began) < LINES_EVERY:
             return
-        self.printed[what] = now
+        self.printed[work] = now
         left = (now - began) / max(done, 1) * (total - done)
         print(f"{what}: {done}/{total}, {left:.0f} s left", file=sys.stderr, flush=True)
+
+
+def _work(what: str) -> str:
+    return what.partition(", ")[0]

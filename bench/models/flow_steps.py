@@ -138,6 +138,7 @@ class Coupling(nn.Module):
         return torch.cat([still, moved - shift], 1)
 
     def _answer(self, still: Tensor) -> tuple[Tensor, Tensor | None]:
+        still = still.contiguous(memory_format=torch.channels_last)
         hidden = self.conv2(self.conv1(still).relu_()).relu_()
         answer = self.conv3(hidden) * (SPREAD * self.log_scale).exp()
         if not self.affine:

@@ -147,7 +147,14 @@ def test_an_option_at_its_own_value_makes_no_other_pruner():
 
 
 def test_every_option_has_a_type_that_text_can_become():
-    row = {"moment", "structure", "schedule", "score_batches", "finetune_epochs"}
+    row = {
+        "moment",
+        "structure",
+        "schedule",
+        "score_batches",
+        "finetune_epochs",
+        "glow_scope",
+    }
     assert set(known(PRUNERS["magnitude"])) == row
     assert set(known(PRUNERS["imp"])) == row | {"rounds"}
     assert {"sign", "temperature", "loss"} <= set(known(PRUNERS["grasp"]))
