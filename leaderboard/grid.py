@@ -1,7 +1,7 @@
 """A table on the page. Its toolbar writes CSV as it is shown, so no cell may be a formula."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -23,23 +23,22 @@ def grid(frame: pd.DataFrame, *, alt: str, **options: Any) -> None:
 def ticked(frame: pd.DataFrame, *, key: str, **options: Any) -> list[str]:
     """The same with rows to tick, and the labels of those that are.
 
-    Under one key the browser keeps its table and takes the new rows into it, in half the time of
-    another table. It keeps the places of the ticks too, so they are moved to where their rows are.
+    Under one key the browser keeps its table and takes new rows into it, in half the time of
+    another table. It would keep the places of the ticks too: where there are any, other rows get
+    another table, without ticks.
     """
-    labels, known = list(map(str, frame.index)), f"{key}-labels"
-    before = st.session_state.get(known, labels)
-    if key in st.session_state and before != labels:
-        ticks = _at(st.session_state[key], before)
-        rows = [row for row, label in enumerate(labels) if label in ticks]
-        st.session_state[key] = {"selection": {"rows": rows}}
-    st.session_state[known] = labels
-    drawn = st.dataframe(harmless(frame), key=key, on_select="rerun", **SHAPE, **options)
-    return _at(drawn, labels)
+    labels, known = list(map(str, frame.index)), f"{key}-rows"
+    before, number = st.session_state.get(known, (labels, 0))
+    if before != labels and _ticks(st.session_state.get(f"{key}-{number}")):
+        number += 1
+    st.session_state[known] = labels, number
+    options |= {"key": f"{key}-{number}", "on_select": "rerun"}
+    rows = _ticks(st.dataframe(harmless(frame), **SHAPE, **options))
+    return [labels[row] for row in rows if row < len(labels)]  # a click may be of a longer table
 
 
-def _at(drawn: Mapping[str, Any], labels: Sequence[str]) -> list[str]:
-    """Labels of the ticked rows; the browser may have had more rows when one was ticked."""
-    return [labels[row] for row in drawn["selection"]["rows"] if row < len(labels)]
+def _ticks(drawn: Mapping[str, Any] | None) -> list[int]:
+    return list(drawn["selection"]["rows"]) if drawn else []
 
 
 def harmless(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
@@ -86,6 +87,26 @@ def test_ticked_rows_are_compared_by_a_link(visit):
     link = visit.page.get_by_role("link", name="Compare the runs")
     visit.open(link.get_attribute("href"))
     assert visit.page.get_by_role("button", name="Remove ").count() == 2
+
+
+def test_a_tick_is_of_the_row_beside_it_after_another_ranking_too(visit):
+    visit.open("?search=snip")
+    link = visit.page.get_by_role("link", name="Open the run")
+
+    def ticked() -> str:
+        place = visit.grid().bounding_box()
+        visit.page.mouse.click(place["x"] + 15, place["y"] + 35 + 17)
+        link.wait_for()
+        return parse_qs(urlsplit(link.get_attribute("href")).query)["run"][0]
+
+    first = visit.column("name")[0]
+    assert ticked().startswith(f"{first} ·")
+    visit.choose("Rank by", "Brier")
+    link.wait_for(state="detached")
+    visit.until(lambda: visit.column("name")[:1] != [first], "another run is first")
+    assert ticked().startswith(f"{visit.column('name')[0]} ·")
+    visit.choose("Rank by", "accuracy")
+    link.wait_for(state="detached")
 
 
 def test_a_click_on_a_head_sorts(visit):
