@@ -56,7 +56,7 @@ def test_every_suite_follows_its_rules() -> None:
         assert name not in spec.outliers
         assert all(outlier in SETS or outlier == "patches" for outlier in spec.outliers)
         assert name in SETS or name == "digits"
-    assert SUITE_NAMES == tuple(SUITES)
+    assert tuple(SUITES) == SUITE_NAMES
     assert SUITES["cifar10"].mean == (0.4914, 0.4822, 0.4465)
     assert SUITES["cifar10"].std == (0.2471, 0.2435, 0.2616)
 
