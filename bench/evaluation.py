@@ -14,7 +14,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.data import Progress, Suite, load_suite, prepare_shifts, silent, suite_spec
+from bench.data import (
+    Progress,
+    Suite,
+    check_classes,
+    load_suite,
+    prepare_shifts,
+    silent,
+    suite_spec,
+)
 from bench.detectors import BY_EVIDENCE, DETECTORS, Known, check_installed, drawn
 from bench.environment import choose_device, environment
 from bench.errors import BenchError
@@ -70,7 +78,8 @@ def evaluate(
     if isinstance(submission, nn.Module):
         submission = from_module(submission)
     protocol = protocol or usual(submission.record.kind)
-    check_kind(submission.record.kind, protocol)
+    name = suite if isinstance(suite, str) else suite.name
+    check_kind(submission.record.kind, protocol, name)
     tasks = _chosen(protocol, only)
     check_installed(name for _, names in protocol.detectors for name in names)
     place = choose_device(device)
@@ -140,12 +149,14 @@ def _fitted(score: Score) -> bool:
     return score.detector not in (None, *BY_EVIDENCE) and score.reason != "not_run"
 
 
-def check_kind(kind: str, protocol: Protocol) -> None:
-    """Whether a kind of submission can be scored by a protocol.
+def check_kind(kind: str, protocol: Protocol, suite: str) -> None:
+    """Whether a kind of submission can be scored by a protocol on a suite.
 
     Raises:
-        BenchError: E-BAD-VALUE for a flow by a protocol of classes, or the other way round.
+        BenchError: E-BAD-VALUE for a flow by a protocol of classes, or the other way round, or
+            for another kind on a suite without classes; E-UNKNOWN-SUITE.
     """
+    check_classes(suite, kind)
     if (kind == "flow") != (protocol is PROTOCOLS["flows"]):
         raise BenchError(
             "E-BAD-VALUE",

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import torch
 
-from bench.data import Progress, SuiteSpec, outlier_training_set, suite_spec, training_set
+from bench.data import (
+    Progress,
+    SuiteSpec,
+    check_classes,
+    outlier_training_set,
+    suite_spec,
+    training_set,
+)
 from bench.environment import choose_device, git_commit
 from bench.errors import BenchError
 from bench.models import Normalised, initialised
@@ -70,6 +77,7 @@ def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setti
     Raises:
         BenchError: If the plan names something unknown or the data is missing.
     """
+    check_classes(plan.suite, "flow" if plan.network in FLOWS else "classifier")
     recipe, device = recipe_named(plan.recipe_name), choose_device(plan.device)
     images = training_set(plan.suite, root=plan.root, limit=recipe.images, progress=progress)
 

@@ -44,6 +44,9 @@ RECIPES: Mapping[str, Recipe] = {
     "glow-paper": Recipe(  # 100 000 steps on 60 000 images
         epochs=107, early=21, batch_size=64, learning_rate=1e-5, weight_decay=0.0, augment=False
     ),
+    "glow-paper-39": Recipe(  # 100 000 steps on 162 770 images
+        epochs=39, early=8, batch_size=64, learning_rate=1e-5, weight_decay=0.0, augment=False
+    ),
     "glow-6-of-20000": Recipe(
         epochs=6,
         early=2,
@@ -64,12 +67,13 @@ RECIPES: Mapping[str, Recipe] = {
     ),
 }
 LONG = ("resnet18", "resnet18-relu", "alexnet", "conv6")  # 50 epochs in the paper, LeNet5 30
+GLOW = {"digits": "glow-4-of-1000", "celeba": "glow-paper-39"}  # suite -> recipe of its own
 
 
 def default_recipe(suite: str, architecture: str) -> str:
     """The paper's recipe for an architecture; on the small embedded suite a short one."""
     if architecture.startswith("glow"):
-        return "glow-4-of-1000" if suite == "digits" else "glow-paper"
+        return GLOW.get(suite, "glow-paper")
     if suite == "digits":
         return "digits-20"
     return "paper-50" if architecture in LONG else "paper-30"

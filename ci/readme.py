@@ -107,7 +107,7 @@ def suites() -> str:
             " × ".join(map(str, spec.shape)),
             f"`{spec.reference}`",
             ", ".join(spec.outliers),
-            f"{spec.out_of_domain} × 255",
+            f"{spec.out_of_domain} × 255" if spec.out_of_domain else "–",
         )
         for name, spec in SUITES.items()
     ]

@@ -76,7 +76,7 @@ def detect(
     The threshold is set on held-out images of the suite's training set.
     """
     from bench.alarm import LIKELIHOOD, Watch, calibrated
-    from bench.data import first_test_images, suite_spec, training_set
+    from bench.data import check_classes, first_test_images, suite_spec, training_set
     from bench.environment import choose_device
     from bench.submissions import load_submission
 
@@ -85,6 +85,7 @@ def detect(
     submission = load_submission(model, architecture=arch, mean=mean, std=std)
     if detector is None and submission.record.kind == "flow":
         watch = replace(watch, detector=LIKELIHOOD)
+    check_classes(suite, submission.record.kind)
     submission.model.to(choose_device(device))
     spec = suite_spec(suite)
     with shown(quiet) as progress:

@@ -34,7 +34,7 @@ def doctor(
     quiet: options.Quiet = False,
 ) -> None:
     """Say in seconds whether a model is what you think it is, and what to mend before scoring."""
-    from bench.data import first_test_images
+    from bench.data import check_classes, first_test_images
     from bench.doctor import IMAGES, Patient, diagnose
     from bench.environment import choose_device
     from bench.evaluation import check_fit
@@ -42,6 +42,7 @@ def doctor(
 
     mean, std = options.normalisation(normalize)
     submission = load_submission(model, architecture=arch, mean=mean, std=std)
+    check_classes(suite, submission.record.kind)
     place = choose_device(device)
     submission.model.to(place).eval()
     check_fit(submission.model, suite, place)

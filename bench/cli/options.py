@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-SUITE_NAMES = ("digits", "fashionmnist", "mnist", "cifar10")
+SUITE_NAMES = ("digits", "fashionmnist", "mnist", "cifar10", "celeba")
 
 
 def completing(words: Callable[[], list[str]]) -> Callable[[str], list[str]]:

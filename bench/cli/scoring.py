@@ -63,6 +63,7 @@ def evaluate(
 ) -> None:
     """Score a pruned model on the fixed protocol, store the run and print its headline."""
     from bench.data import load_suite
+    from bench.evaluation import check_kind
     from bench.evaluation import evaluate as score
     from bench.store import check_reason, load_run, open_store, save_run
     from bench.submissions import load_submission
@@ -76,6 +77,7 @@ def evaluate(
             load_run(opened, supersedes)
         submission = load_submission(model, architecture=arch, mean=mean, std=std)
         chosen = wanted or usual(submission.record.kind)
+        check_kind(submission.record.kind, chosen, suite)  # before images are decoded
         native = chosen.native_outlier_size
         world = load_suite(suite, limit=limit, root=data, native_size=native, progress=progress)
         run, outcomes = score(

@@ -4,17 +4,15 @@ Fetching, importing and listing are commands of their own: `fetch`, `imports`, `
 """
 
 from bench.data.images import ImageSet, Progress, silent
-from bench.data.shifts import prepare_shifts, shift_conditions, shifted, shifted_images
-from bench.data.suites import (
-    SUITES,
+from bench.data.loading import (
     Suite,
-    SuiteSpec,
     first_test_images,
     load_suite,
     outlier_training_set,
-    suite_spec,
     training_set,
 )
+from bench.data.shifts import prepare_shifts, shift_conditions, shifted, shifted_images
+from bench.data.suites import SUITES, SuiteSpec, check_classes, suite_spec
 
 __all__ = [
     "SUITES",
@@ -22,6 +20,7 @@ __all__ = [
     "Progress",
     "Suite",
     "SuiteSpec",
+    "check_classes",
     "first_test_images",
     "load_suite",
     "outlier_training_set",

@@ -21,6 +21,7 @@ from torchvision import datasets
 
 from bench.data.formats import broken
 from bench.data.images import Progress, silent
+from bench.data.sets import SETS
 from bench.errors import BenchError
 from bench.places import data_root
 
@@ -103,6 +104,8 @@ def fetch(name: str, root: Path | None = None, *, progress: Progress | None = No
         BenchError: E-BAD-VALUE for the name; E-NO-DATA if no mirror answers; E-BROKEN-DATA if
             what came is not what was published.
     """
+    if name in SETS and SETS[name].by_hand:
+        raise BenchError("E-BAD-VALUE", f"set: {name} cannot be fetched; {SETS[name].by_hand}")
     if name not in ARCHIVES:
         raise BenchError(
             "E-BAD-VALUE",

@@ -14,9 +14,7 @@ import numpy as np
 
 from bench.data.formats import Opened, checked_count, reading
 from bench.data.images import BLOCK, Arrays, Shape
-from bench.data.pictures import SUFFIXES, decode
-
-MAX_BYTES = 2**24  # of one encoded picture
+from bench.data.pictures import SUFFIXES, decode, read_picture
 
 
 def find_folder(root: Path, split: str, *, prefix: str) -> Opened | None:
@@ -49,8 +47,8 @@ def _read(
     places = {name: place for place, name in enumerate(classes)}
     images = np.empty((n, *shape), np.uint8)
     for at, path in enumerate(files[:n]):
-        with reading(path), path.open("rb") as file:
-            images[at] = decode(file.read(MAX_BYTES), shape)
+        with reading(path):
+            images[at] = decode(read_picture(path), shape)
         if at % BLOCK == BLOCK - 1:
             done(at + 1)
     labels = [places[_class(folder, path)] for path in files[:n]]

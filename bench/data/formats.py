@@ -1,6 +1,6 @@
 """What every reader of a file format gives back, and the one error that damaged files end in.
 
-The formats themselves are in `idx`, `parquet`, `arrays`, `folders`, `cifar` and `svhn`.
+The formats themselves are in `idx`, `parquet`, `arrays`, `folders`, `cifar`, `svhn` and `celeba`.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ def broken(path: Path, found: str) -> BenchError:
     return BenchError(
         "E-BROKEN-DATA",
         f"{path}: got {found}; expected an undamaged file in the layout that its name says. "
-        "Fetch or import it anew",
+        "Get it anew",
     )
 
 

@@ -129,14 +129,18 @@ def _suite_rows(suite: str, root: Path) -> Iterator[SetRow]:
         splits = list(SETS[name].splits) if name in SETS else ["all"]
         here = [split for split in splits if name not in SETS or find(name, split, root)]
         yield _row(suite, name, role, (here or splits)[0], root)
+    if not spec.flows_only:
+        yield _shift_row(suite, root)
+
+
+def _shift_row(suite: str, root: Path) -> SetRow:
     official = find_cifar10c(root) if suite == "cifar10" else None
     if official:
         files = len(list(official.glob("*.npy")))
-        yield SetRow(
+        return SetRow(
             suite, f"{suite}-c", "shifts", "test", None, str(official), None, f"{files} files"
         )
-    else:
-        yield SetRow(suite, f"{suite}-c*", "shifts", "test", note="generated when needed")
+    return SetRow(suite, f"{suite}-c*", "shifts", "test", note="generated when needed")
 
 
 def _row(suite: str, name: str, role: str, split: str, root: Path) -> SetRow:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench.data.celeba import find_celeba
 from bench.data.cifar import CIFAR10, CIFAR100, find_cifar
 from bench.data.folders import find_folder
 from bench.data.formats import Opened
@@ -18,12 +19,14 @@ class SetSpec:
     """One image set that is read from files.
 
     Args:
-        shape: Channels, height and width of the published images.
+        shape: Channels, height and width of the published images; of CelebA, whose pictures are
+            large, of those that are looked at.
         classes: Number of labels.
         splits: Split → published number of images, or None where there is no such number. The
             first is the one that suites look at; the others stand in under their own name.
         official: (root, split) → the split in its authors' or torchvision's layout.
         layout: That layout, for messages; "" if there is none, and nothing to fetch.
+        by_hand: How a user gets the files of the layout; "" where `bench data fetch` does.
     """
 
     shape: Shape
@@ -31,6 +34,7 @@ class SetSpec:
     splits: Mapping[str, int | None]
     official: Callable[[Path, str], Opened | None]
     layout: str
+    by_hand: str = ""
 
 
 def _no_layout(_: Path, __: str) -> None:
@@ -87,6 +91,17 @@ SETS: Mapping[str, SetSpec] = {
     ),
     "svhn": SetSpec(
         (3, 32, 32), 10, {"test": 26_032, "train": 73_257}, find_svhn, "SPLIT_32x32.mat"
+    ),
+    "celeba": SetSpec(
+        (3, 32, 32),
+        1,
+        {"test": 19_962, "valid": 19_867, "train": 162_770},
+        find_celeba,
+        "celeba/img_align_celeba/*.jpg with celeba/list_eval_partition.txt",
+        "torchvision.datasets.CelebA(ROOT, download=True) or a browser gets img_align_celeba.zip "
+        "and list_eval_partition.txt from the Google Drive of its authors, see "
+        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html; unpack it to "
+        "ROOT/celeba/img_align_celeba, put the list beside that folder, and give ROOT as --data",
     ),
 }
 

@@ -17,7 +17,7 @@ from bench.data.cifar10c import official_images, official_labels
 from bench.data.corruptions import applicable, corrupt
 from bench.data.formats import broken
 from bench.data.images import BLOCK, ImageSet, Progress, fingerprint, silent
-from bench.data.suites import Suite
+from bench.data.loading import Suite
 from bench.errors import BenchError
 from bench.places import cache_root
 from bench.protocol import PROTOCOL

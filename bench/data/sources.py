@@ -139,8 +139,9 @@ def missing_sentence(name: str, split: str, root: Path) -> str:
     """Why a split cannot be used, and how to get it."""
     layouts = [SETS[name].layout, *(f"{name}/{split}{form}" for form in SHARED)]
     fetching = f"`bench data fetch {name}`, " if SETS[name].layout else ""
+    by_hand = f"{SETS[name].by_hand}; else " if SETS[name].by_hand else f"try {fetching}"
     return (
         f"{name}: found no {split} split under {root}, expected "
-        f"{', '.join(filter(None, layouts))}; try {fetching}`bench data import {name} {split} "
+        f"{', '.join(filter(None, layouts))}; {by_hand}`bench data import {name} {split} "
         "SOURCE`, or set BENCH_DATA to the folder that has it"
     )

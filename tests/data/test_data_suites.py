@@ -7,9 +7,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits, load_sample_images
 
+from bench.cli.options import SUITE_NAMES
 from bench.data import SUITES, load_suite, training_set
 from bench.data.sets import SETS
 from bench.errors import BenchError
+from bench.models.glow import FLOWS
 from tests.data.layouts import encoded, write_cifar_binary, write_idx, write_parquet
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -48,11 +50,13 @@ def test_patches_tile_the_two_photographs_in_grey() -> None:
 
 def test_every_suite_follows_its_rules() -> None:
     for name, spec in SUITES.items():
-        assert len(spec.mean) == len(spec.std) == spec.shape[0]
-        assert spec.out_of_domain in spec.outliers
+        assert len(spec.mean) == len(spec.std) == (0 if spec.flows_only else spec.shape[0])
+        assert spec.out_of_domain in (("",) if spec.flows_only else spec.outliers)
+        assert (spec.reference in FLOWS) == spec.flows_only
         assert name not in spec.outliers
         assert all(outlier in SETS or outlier == "patches" for outlier in spec.outliers)
         assert name in SETS or name == "digits"
+    assert tuple(SUITES) == SUITE_NAMES
     assert SUITES["cifar10"].mean == (0.4914, 0.4822, 0.4465)
     assert SUITES["cifar10"].std == (0.2471, 0.2435, 0.2616)
 
