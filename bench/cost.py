@@ -114,7 +114,7 @@ def time_ratios(
         raise ValueError(f"rounds: got {rounds}, expected at least 2 for a standard error")
     ratios: dict[Named, list[float]] = {key: [] for key in works}
     for number in range(-_WARM_UP_ROUNDS, rounds):
-        order = reversed(works) if number % 2 else works
+        order = list(works)[:: -1 if number % 2 else 1]
         seconds = {key: _seconds(works[key], device) for key in order}
         if number >= 0:
             for key in works:

@@ -72,8 +72,14 @@ def efficiency(
         for each, row in zip(others, found, strict=True)
     ]
     if json_file:
-        facts = {"suite": suite, "dense": one.record.weights_sha256, "device": place.type}
-        facts |= {"images": len(batch.labels), "rounds": rounds, "models": rows}
+        facts = {
+            "suite": suite,
+            "images": len(batch.labels),
+            "device": place.type,
+            "rounds": rounds,
+            "dense": one.record.weights_sha256,
+            "models": rows,
+        }
         write_atomically(json_file, (canonical_json(facts) + "\n").encode())
     title = f"multiples of {one.record.slug}, {len(batch.labels)} images of {suite}, {place.type}"
     print_rows(

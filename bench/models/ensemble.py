@@ -33,6 +33,10 @@ class Ensemble(nn.Module):
     logits: minus the label's logit, SensNorm's loss, is then the cross-entropy, whose gradient
     vanishes where the members are sure.
 
+    Members answer one after the other: five stacked in one `torch.func.vmap` took 1.3 (LeNet5) and
+    1.4 times (AlexNet) as long for 250 images on a CPU, by `make bench`. Of 5 images they took
+    0.8 and 0.9, but hooks of layers, and members of different widths, cannot be stacked.
+
     Args:
         members: Networks of the same images and classes.
         combine: `probabilities` averages softmax outputs (Lakshminarayanan et al., 2017);
