@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from bench.models import prunable
+from bench.models.ensemble import Ensemble
 
 
 def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[str, Tensor]:
@@ -32,6 +33,8 @@ def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[s
     Returns:
         {"conv1.weight": bool CPU tensor of the weight's shape, ...} as `prunable` names them.
 
+    Of an ensemble each member is looked at by itself.
+
     Raises:
         NotImplementedError: If the network does something for which it is not known here how
             paths pass, like LayerNorm and attention.
@@ -40,6 +43,12 @@ def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[s
         Vysogorets and Kempe, Connectivity matters: neural network pruning through the lens of
         effective sparsity, 2023.
     """
+    if isinstance(network, Ensemble):
+        return {
+            f"members.{number}.{name}": found
+            for number, member in enumerate(network.members)
+            for name, found in effective_weights(member, shape).items()
+        }
     there = {
         name: (parameter.detach().cpu() != 0).double()
         for name, parameter in network.named_parameters()

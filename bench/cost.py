@@ -1,4 +1,4 @@
-"""What a forward pass costs: multiply-adds, time against another network, memory.
+"""What a pass costs: multiply-adds, time against another network, memory.
 
 Sparsity, parameters and file size are not counted here: they need no forward pass.
 """
@@ -6,14 +6,18 @@ Sparsity, parameters and file size are not counted here: they need no forward pa
 import math
 import time
 import weakref
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bench.data import Progress, silent
+
+Named = TypeVar("Named", bound=Hashable)
 _WARM_UP_ROUNDS = 2
 
 
@@ -68,16 +72,36 @@ def macs(network: nn.Module, shape: tuple[int, int, int]) -> Macs:
 
 
 def latency_ratio(model: nn.Module, dense: nn.Module, images: Tensor, rounds: int) -> Ratio:
-    """Time of a forward pass over that of the dense network, side by side in one process.
-
-    Every round times both, in alternating order, after a warm-up; a machine that is slow for a
-    while slows both. Absolute times are not comparable between machines and are not returned.
+    """Time of a forward pass over that of the dense network, as `time_ratios`.
 
     Args:
         model: In evaluation mode.
         dense: In evaluation mode, on the same device.
         images: (N, C, H, W) float32 on that device.
         rounds: Timings of each, at least 2.
+    """
+    works = {network: partial(answer, network, images) for network in (dense, model)}
+    return time_ratios(works, dense, images.device, rounds)[model]
+
+
+def time_ratios(
+    works: Mapping[Named, Callable[[], object]],
+    dense: Named,
+    device: torch.device,
+    rounds: int,
+    progress: Progress = silent,
+) -> dict[Named, Ratio]:
+    """Times of several works over that of one of them, side by side in one process.
+
+    Every round times all, in alternating order, after a warm-up; a machine that is slow for a
+    while slows all. Absolute times are not comparable between machines and are not returned.
+
+    Args:
+        works: What is to be done, by any key.
+        dense: Key of the one that the others are compared with.
+        device: Where it is done.
+        rounds: Timings of each, at least 2.
+        progress: Called with (what, done, total) after each round.
 
     Returns:
         Median of the rounds' ratios; its standard error is 1.2533 s/√rounds with the rounds'
@@ -88,51 +112,73 @@ def latency_ratio(model: nn.Module, dense: nn.Module, images: Tensor, rounds: in
     """
     if rounds < 2:
         raise ValueError(f"rounds: got {rounds}, expected at least 2 for a standard error")
-    ratios = []
+    ratios: dict[Named, list[float]] = {key: [] for key in works}
     for number in range(-_WARM_UP_ROUNDS, rounds):
-        pair = [model, dense] if number % 2 else [dense, model]
-        seconds = {network: _seconds(network, images) for network in pair}
+        order = list(works)[:: -1 if number % 2 else 1]
+        seconds = {key: _seconds(works[key], device) for key in order}
         if number >= 0:
-            ratios.append(seconds[model] / seconds[dense])
+            for key in works:
+                ratios[key].append(seconds[key] / seconds[dense])
+        progress("timing", number + 1 + _WARM_UP_ROUNDS, rounds + _WARM_UP_ROUNDS)
+    return {key: _median(found) for key, found in ratios.items()}
+
+
+def _median(ratios: list[float]) -> Ratio:
     found = torch.tensor(ratios, dtype=torch.float64)
-    error = math.sqrt(math.pi / 2) * float(found.std()) / math.sqrt(rounds)
+    error = math.sqrt(math.pi / 2) * float(found.std()) / math.sqrt(len(ratios))
     return Ratio(float(found.quantile(0.5)), error)
 
 
 def peak_memory(model: nn.Module, images: Tensor) -> int:
-    """Most bytes alive at once in a forward pass without gradients.
-
-    Parameters, buffers, the images and every value that the pass makes, each storage counted
-    once from the operation that made it until its last reference is gone. Scratch space inside an
-    operation and the allocator's rounding are not seen, so that the number repeats.
+    """Most bytes alive at once in a forward pass without gradients, as `peak_of`.
 
     Args:
         model: In evaluation mode.
         images: (N, C, H, W) float on the model's device.
+    """
+    standing = [*model.parameters(), *model.buffers(), images]
+    return peak_of(partial(answer, model, images), standing)
+
+
+def peak_of(work: Callable[[], object], standing: Iterable[Tensor]) -> int:
+    """Most bytes alive at once while something is done.
+
+    What stands before, and every value that an operation makes, each storage counted once from
+    the operation that made it until its last reference is gone. Scratch space inside an operation
+    and the allocator's rounding are not seen, so that the number repeats.
+
+    Args:
+        work: What is done.
+        standing: Tensors that are there before, parameters and images.
 
     Returns:
         Bytes.
     """
     meter = _Meter()
-    meter.add([*model.parameters(), *model.buffers(), images])
-    with torch.no_grad(), meter:
-        model(images)
+    meter.add(list(standing))
+    with meter:
+        work()
     return meter.peak
 
 
-def _seconds(network: nn.Module, images: Tensor) -> float:
-    with torch.no_grad():
-        _wait(images)
-        started = time.perf_counter()
-        network(images)
-        _wait(images)
-        return time.perf_counter() - started
+@torch.no_grad()
+def answer(network: nn.Module, images: Tensor) -> Tensor:
+    """A forward pass without gradients."""
+    return network(images)
 
 
-def _wait(images: Tensor) -> None:
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    _wait(device)
+    started = time.perf_counter()
+    work()
+    _wait(device)
+    return time.perf_counter() - started
+
+
+def _wait(device: torch.device) -> None:
     """Until the device has done what it was asked; the CPU always has."""
-    if images.device.type != "cpu":
-        torch.accelerator.synchronize(images.device)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 class _Meter(TorchDispatchMode):

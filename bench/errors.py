@@ -80,7 +80,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
         "Check `--suite`, and the weights with `bench inspect`.",
     ),
     "E-NO-FEATURES": (
-        "The detector needs the features of a single network; an ensemble has several.",
+        "The detector needs the features or logits of a single network; an ensemble has several.",
         "Choose a detector by answers, such as msp or entropy, or one of its members.",
     ),
     "E-MISSING-PACKAGE": (

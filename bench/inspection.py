@@ -9,6 +9,7 @@ from torch.nn import functional
 from bench.connectivity import effective_weights
 from bench.errors import BenchError
 from bench.models import ends, prunable
+from bench.models.ensemble import Ensemble
 from bench.models.glow import Glow
 from bench.models.sparsity import measured_sparsity
 
@@ -120,7 +121,8 @@ def image_shape(network: nn.Module) -> tuple[int, int, int]:
         return network.shape
     channels, _ = ends(network)
     size = 28 if channels == 1 else 32
-    named = getattr(network, "pretrained_cfg", {}).get("input_size", (channels, size, size))
+    one = network.members[0] if isinstance(network, Ensemble) else network
+    named = getattr(one, "pretrained_cfg", {}).get("input_size", (channels, size, size))
     return channels, named[1], named[2]
 
 

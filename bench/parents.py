@@ -73,6 +73,10 @@ def parent_of(plan: Plan, source: Path | None) -> Parent:
 
 def _check_dense(loaded: LoadedSubmission, plan: Plan, source: Path) -> None:
     record = loaded.record
+    if record.kind == "ensemble":
+        raise BenchError(
+            "E-BAD-VALUE", f"the parent {source} is an ensemble, expected one of its members"
+        )
     if record.pruner not in (None, "dense") or (record.measured_sparsity or 0) > SOME_ZEROS:
         raise BenchError(
             "E-BAD-VALUE",

@@ -13,7 +13,9 @@ from bench.records import CONDITIONS, TRUST, Run
 
 GROUP = ["suite", "limit", "protocol", "data"]
 FAMILY = [*GROUP, "architecture", "recipe"]  # whose dense run of a seed a ratio is to
-PRUNED = ["architecture", "recipe", "pruner", "moment", "scope", "structure"]  # what a curve joins
+# what a curve joins
+PRUNED = ["kind", "architecture", "recipe", "pruner", "moment", "scope", "structure"]
+SEVERAL = ("ensemble", "bayesian")  # kinds that are compared with the dense one of a single network
 RUN_COLUMNS = [
     "slug",
     "kind",
@@ -85,12 +87,13 @@ def to_dense(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         columns: Of numbers. Of `HEADLINE`'s logarithms the difference is taken.
 
     Returns:
-        The rows with a dense run of the same group, architecture, recipe and seed, that of most
-        trust and then the earliest; not indexed. NaN where one of the two numbers is missing, or
-        the dense one is 0.
+        The rows with a dense run, of a single network, of the same group, architecture, recipe
+        and seed, that of most trust and then the earliest; not indexed. NaN where one of the two
+        numbers is missing, or the dense one is 0.
     """
     seeded = table.dropna(subset=["seed"])
-    dense = seeded[seeded["pruner"] == "dense"].assign(trusted=_trusted)
+    single = ~seeded["kind"].isin(SEVERAL)
+    dense = seeded[single & (seeded["pruner"] == "dense")].assign(trusted=_trusted)
     dense = dense.sort_values(["trusted", "started"], ascending=[False, True])
     dense = dense.drop_duplicates([*FAMILY, "seed"])
     paired = seeded.merge(

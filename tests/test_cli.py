@@ -25,6 +25,8 @@ COMMANDS = [
     "prune",
     "detect",
     "pack",
+    "assemble",
+    "efficiency",
     "runs",
     "show",
     "compare",

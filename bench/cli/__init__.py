@@ -12,6 +12,7 @@ from bench.cli import (
     making,
     results,
     scoring,
+    timing,
     verifying,
 )
 from bench.cli.ending import ended
@@ -32,6 +33,7 @@ for room in (
     inspecting,
     detecting,
     making,
+    timing,
     results,
     comparing,
     verifying,

@@ -1,4 +1,4 @@
-"""Commands that make submissions: train, prune, pack."""
+"""Commands that make submissions: train, prune, pack, assemble."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import typer
 
 from bench.cli import options
 from bench.cli.progress import shown
-from bench.records import Moment, Scope, Structure
+from bench.records import Combine, Moment, Scope, Structure
 
 app = typer.Typer()
 Out = Annotated[Path, typer.Option("--out", help="Submission folder to write; replaced if there.")]
@@ -158,6 +158,34 @@ def pack(
     sparse = f"measured sparsity {loaded.record.measured_sparsity:.4f}"
     print(f"{folder}: {slug}, {loaded.record.architecture}, {sparse}", file=sys.stderr)
     print(f"Fill in {folder / 'submission.toml'}; then: bench evaluate {folder}", file=sys.stderr)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "bench assemble dense-1234 dense-2345 dense-3456 --out ensemble\n\n"
+    "bench assemble cropit-s-1 cropit-s-2 --combine logits --slug sparse-x2 --out sparse-x2"
+)
+def assemble(
+    members: Annotated[
+        list[Path], typer.Argument(help="Submission folders of one architecture, of any widths.")
+    ],
+    out: Out,
+    combine: Annotated[
+        Combine, typer.Option("--combine", help="What of the members is averaged.")
+    ] = "probabilities",
+    slug: Annotated[
+        str | None, typer.Option("--slug", help="Short name. Default: ensemble-of-N-SLUG.")
+    ] = None,
+) -> None:
+    """Write an ensemble of submissions as one: a copy of each, and a card of what they share.
+
+    Its seed is the first member's: an ensemble is compared with the dense network of that seed.
+    """
+    from bench.submissions import assemble as write
+    from bench.submissions.card import read_card
+
+    folder = write(members, out, combine=combine, slug=slug)
+    _tell(folder, read_card(folder).training.suite or "SUITE")
 
 
 @contextmanager

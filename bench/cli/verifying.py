@@ -177,7 +177,7 @@ def _submission(run: Run, model: str | None, file: Path | None) -> "LoadedSubmis
     places = [file.parent if file else Path(who.slug)]
     places += sorted(Path("submissions").glob(f"*{escape(who.slug)}"))
     for place in places:
-        if (place / "submission.toml").is_file() and (place / "weights.safetensors").is_file():
+        if (place / "submission.toml").is_file() and any(place.rglob("weights.safetensors")):
             found = load(place)
             if found.record.weights_sha256 == who.weights_sha256:
                 return found

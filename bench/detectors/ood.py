@@ -17,6 +17,7 @@ from torch import Tensor
 from bench.detectors.known import PASS, Known
 from bench.errors import BenchError
 from bench.inference import Detector, Evidence, Exhibit, group_means
+from bench.models.kinds import kind_of
 
 ODIN_STEP, ODIN_TEMPERATURE = 0.0014, 1000.0  # of the images in [0, 1]; of the softmax
 Judge = Callable[[Evidence], Tensor]  # (N,) scores
@@ -80,6 +81,12 @@ def _by_features(name: str) -> Callable[[Known], Judge]:
     return make
 
 
+def _energy(known: Known) -> Judge:
+    if kind_of(known.model) != "classifier":
+        raise BenchError("E-NO-FEATURES", "energy: log-probabilities all have the energy 0")
+    return _by_logits("EnergyBased")(known)
+
+
 def _kl_matching(known: Known) -> Judge:
     detector = _detector("KLMatching", None).fit_logits(known.evidence.logits)
     return lambda evidence: detector.predict_logits(evidence.logits)
@@ -95,7 +102,7 @@ def _vim(known: Known) -> Judge:
 
 
 WIDE: Mapping[str, Callable[[Known], Detector]] = {
-    "energy": by_images(_by_logits("EnergyBased")),
+    "energy": by_images(_energy),
     "max-logit": by_images(_by_logits("MaxLogit")),
     "entropy": by_images(_by_logits("Entropy")),
     "gen": by_images(_by_logits("GEN")),

@@ -19,3 +19,10 @@ def kind_of(network: nn.Module) -> Kind:
 def head(network: nn.Module) -> nn.Linear | None:
     """The one layer that gives the logits; None where several do, or none."""
     return last_linear(network) if kind_of(network) == "classifier" else None
+
+
+def members_of(model: Normalised) -> list[Normalised]:
+    """The networks that are trained apart from each other: an ensemble's members, else itself."""
+    if isinstance(model.network, Ensemble):
+        return [model.around(member) for member in model.network.members]
+    return [model]

@@ -11,8 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from bench.errors import BenchError
 from bench.intake.opened import file_content
-from bench.models.ensemble import Combine
-from bench.records import Kind
+from bench.records import Combine, Kind
 
 FILE = "submission.toml"
 WEIGHTS = "weights.safetensors"

@@ -1,6 +1,7 @@
 """From a path, a reference or a bare module to a model that can be scored."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from bench.models.kinds import kind_of
 from bench.models.sparsity import measured_sparsity
 from bench.records import Submission
 from bench.submissions.canonical import canonical_bytes, weights_sha256
-from bench.submissions.card import FILE, WEIGHTS, Card, read_card
+from bench.submissions.card import WEIGHTS, Card, read_card
 from bench.submissions.fitting import fit
 from bench.submissions.packages import WEIGHTS_OF
 from bench.submissions.read import read_weights
@@ -56,7 +57,8 @@ def load_submission(
     """Loads what `bench evaluate` takes.
 
     Args:
-        source: A `.safetensors` or state-dict file, a folder with `submission.toml`,
+        source: A `.safetensors` or state-dict file, a folder with `submission.toml` (of an
+            ensemble with one folder a member),
             `timm:NAME` / `robustbench:NAME`, or a module whose weights are those of an
             architecture; masks of `torch.nn.utils.prune` are folded.
         architecture: Key of `ARCHITECTURES`, `timm:NAME` or `robustbench:NAME`; None looks for
@@ -107,7 +109,10 @@ def from_module(module: nn.Module) -> LoadedSubmission:
 
 
 def _from_folder(folder: Path) -> LoadedSubmission:
-    card = read_card(folder)
+    return _from_card(folder, read_card(folder))
+
+
+def _from_card(folder: Path, card: Card) -> LoadedSubmission:
     name, model = _ensemble(folder, card) if card.kind == "ensemble" else _single(folder, card)
     loaded = described(card.slug, name, model)
     if loaded.record.kind != card.kind:
@@ -136,6 +141,11 @@ def _from_folder(folder: Path) -> LoadedSubmission:
 
 
 def _single(folder: Path, card: Card) -> tuple[str, Normalised]:
+    if card.model.members:
+        raise BenchError(
+            "E-SUBMISSION-TOML",
+            f"{folder}: model.members: got some in a {card.kind}, expected none",
+        )
     name, network = fit(read_weights(folder / WEIGHTS).tensors, card.model.architecture)
     return name, Normalised(network, tuple(card.input.mean), tuple(card.input.std))
 
@@ -143,33 +153,62 @@ def _single(folder: Path, card: Card) -> tuple[str, Normalised]:
 def _ensemble(folder: Path, card: Card) -> tuple[str, Normalised]:
     """The members' architecture, and all of them behind their common normalisation."""
     names = card.model.members
-    if not 1 <= len(names) <= MOST_MEMBERS:
+    if len(set(names)) < len(names):
         raise BenchError(
-            "E-SUBMISSION-TOML",
-            f"{folder}: model.members: got {len(names)}, expected 1 to {MOST_MEMBERS} folders",
+            "E-SUBMISSION-TOML", f"{folder}: model.members: got {names}, expected each once"
         )
-    members = [_member(folder / name) for name in names]
+    members = load_members([folder / name for name in names])
+    name, model = members[0].record.architecture, members[0].model
+    facts = {
+        "model.architecture": (card.model.architecture, name),
+        "input.mean": (tuple(card.input.mean), model.mean),
+        "input.std": (tuple(card.input.std), model.std),
+    }
+    for field, (declared, theirs) in facts.items():
+        if declared and declared != theirs:
+            raise BenchError(
+                "E-SUBMISSION-TOML", f"{folder}: {field}: got {declared}, the members have {theirs}"
+            )
+    networks = [member.model.network for member in members]
+    return name, model.around(Ensemble(networks, card.model.combine))
+
+
+def load_members(folders: Sequence[Path]) -> list[LoadedSubmission]:
+    """The members of an ensemble, which answer the same question about the same images.
+
+    Args:
+        folders: Submission folders of classifiers; of any widths.
+
+    Raises:
+        BenchError: E-SUBMISSION-TOML if there are none or too many of them, or they differ in
+            architecture, normalisation, channels or classes; E-NOT-A-FILE for a link; others as
+            `load_submission`.
+    """
+    if not 1 <= len(folders) <= MOST_MEMBERS:
+        raise BenchError(
+            "E-SUBMISSION-TOML", f"members: got {len(folders)}, expected 1 to {MOST_MEMBERS}"
+        )
+    members = [_member(folder) for folder in folders]
     alike = {(m.record.architecture, m.model.mean, m.model.std, ends(m.model)) for m in members}
     if len(alike) > 1:
         raise BenchError(
             "E-SUBMISSION-TOML",
-            f"{folder}: the members differ in architecture, normalisation, channels or classes "
+            "the members differ in architecture, normalisation, channels or classes "
             f"({'; '.join(map(str, sorted(alike, key=str)))}), expected the same for all",
         )
-    network = Ensemble([member.model.network for member in members], card.model.combine)
-    return members[0].record.architecture, members[0].model.around(network)
+    return members
 
 
 def _member(folder: Path) -> LoadedSubmission:
-    if folder.is_symlink() or not (folder / FILE).is_file():
+    if folder.is_symlink():
+        raise BenchError("E-NOT-A-FILE", f"{folder}: got a link, expected the member's own folder")
+    card = read_card(folder)
+    if card.kind != "classifier":
         raise BenchError(
-            "E-SUBMISSION-TOML", f"{folder}: got no folder with a {FILE}, expected a member"
+            "E-SUBMISSION-TOML",
+            f"{folder}: kind: got {card.kind}, expected a classifier as member of an ensemble",
         )
-    if (kind := read_card(folder).kind) != "classifier":
-        raise BenchError(
-            "E-SUBMISSION-TOML", f"{folder}: kind: got {kind}, expected a classifier as member"
-        )
-    return _from_folder(folder)
+    return _from_card(folder, card)
 
 
 def _from_package(

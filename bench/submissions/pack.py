@@ -33,8 +33,12 @@ def pack(
 
     Raises:
         BenchError: E-SUBMISSION-TOML for a field that a card cannot have, E-BAD-VALUE if the
-            target is something else than a submission folder.
+            target is something else than a submission folder, or the model an ensemble.
     """
+    if record.kind == "ensemble":
+        raise BenchError(
+            "E-BAD-VALUE", f"{record.slug}: an ensemble is written with `bench assemble`"
+        )
     tensors = model.network.state_dict()
     further = declared or {}
     facts: dict[str, Mapping[str, object]] = {
@@ -51,12 +55,28 @@ def pack(
     }
     own = {name: {**fields, **further.get(name, {})} for name, fields in facts.items()}
     card = card_of({"schema": 1, "slug": record.slug, "kind": record.kind, **further, **own})
+    content = {WEIGHTS: canonical_bytes(tensors), FILE: card_toml(card).encode()}
+    return write_folder(folder, {**content, **(files or {})})
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Writes a submission folder whole or not at all; one of an old submission is replaced.
+
+    Args:
+        folder: Target.
+        files: Path within it -> content.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BenchError: As `check_target`.
+    """
     check_target(folder)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        (fresh / WEIGHTS).write_bytes(canonical_bytes(tensors))
-        (fresh / FILE).write_text(card_toml(card), encoding="utf-8")
-        for name, content in (files or {}).items():
+        for name, content in files.items():
+            (fresh / name).parent.mkdir(exist_ok=True)
             (fresh / name).write_bytes(content)
         fresh.chmod(0o755)
         if folder.exists():

@@ -8,7 +8,7 @@ from bench.ranking import PRUNED, over_seeds, to_dense
 from leaderboard.views.marks import DENSE, NOT_DECLARED, SEPARATOR
 
 NAMED_IF_DIFFERENT = ("architecture", "recipe")
-NAMED_IF_UNUSUAL = ("moment", "scope", "structure")
+NAMED_IF_UNUSUAL = ("kind", "moment", "scope", "structure")
 POINT = ["line", *PRUNED, "sparsity", "seeds", "flags"]
 
 
@@ -16,7 +16,8 @@ def with_lines(group: pd.DataFrame) -> pd.DataFrame:
     """The runs of a group with the name of each one's line.
 
     A name says the pruner, and what tells its lines apart: architecture and recipe where the
-    group has several; moment, scope and structure where they are not the pruner's most frequent.
+    group has several; kind, moment, scope and structure where they are not the pruner's most
+    frequent.
 
     Args:
         group: Rows of one group of `bench.ranking.summary`.
