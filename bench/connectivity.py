@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from bench.models import prunable
+from bench.models.mean_field import MeanField
 
 
 def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[str, Tensor]:
@@ -40,6 +41,9 @@ def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[s
         Vysogorets and Kempe, Connectivity matters: neural network pruning through the lens of
         effective sparsity, 2023.
     """
+    if isinstance(network, MeanField):
+        of_means = effective_weights(network.mean, shape)
+        return {f"mean.{name}": effective for name, effective in of_means.items()}
     there = {
         name: (parameter.detach().cpu() != 0).double()
         for name, parameter in network.named_parameters()

@@ -9,8 +9,10 @@ import torch
 
 from bench.data import Progress, SuiteSpec, outlier_training_set, suite_spec, training_set
 from bench.environment import choose_device, git_commit
+from bench.errors import BenchError
 from bench.models import Normalised, initialised
-from bench.recipes import default_recipe, recipe_named
+from bench.recipes import RECIPES, default_recipe, recipe_named
+from bench.records import BAYESIAN
 from bench.setting import Setting, TrainingSet
 from bench.streams import stream
 
@@ -21,9 +23,10 @@ class Plan:
 
     Args:
         suite: Key of `SUITES`; its normalisation becomes part of the model.
-        architecture: Key of `ARCHITECTURES`; None for the suite's reference network.
+        architecture: Key of `ARCHITECTURES`, after `bayesian:` for Bayesian weights; None for the
+            suite's reference network.
         seed: Of initialisation, order, augmentation and pruning.
-        recipe: Key of `RECIPES`; None for the paper's, on digits `digits-20`.
+        recipe: Key of `RECIPES`; None for the paper's, on digits one of 20 epochs.
         device: As for `evaluate`.
         root: Data root.
     """
@@ -69,6 +72,12 @@ def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setti
         BenchError: If the plan names something unknown or the data is missing.
     """
     recipe, device = recipe_named(plan.recipe_name), choose_device(plan.device)
+    if (recipe.kl_weight is not None) != plan.network.startswith(BAYESIAN):
+        fitting = [name for name, other in RECIPES.items() if other.kl_weight != recipe.kl_weight]
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"recipe: got {plan.recipe_name} for {plan.network}, expected one of {fitting}",
+        )
     images = training_set(plan.suite, root=plan.root, limit=recipe.images, progress=progress)
 
     def outliers() -> TrainingSet:

@@ -18,6 +18,7 @@ Moment = Literal["before", "early", "iterative", "after"]
 Scope = Literal["global", "local"]
 Structure = Literal["unstructured", "structured"]
 Kind = Literal["classifier", "ensemble", "bayesian", "flow"]
+BAYESIAN = "bayesian:"  # before an architecture's name where its weights are to be Bayesian
 Reason = Literal["not_run", "not_applicable", "failed", "declined"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 Trust = Literal["self-reported", "ci", "official"]

@@ -115,7 +115,7 @@ class Setting:
     """What stays the same while a network is trained and pruned.
 
     Args:
-        architecture: Key of `ARCHITECTURES`.
+        architecture: As `bench.models.architecture` takes it.
         data: The training set.
         recipe: How it is trained on.
         stream: (purpose) -> a generator of its own, the same whenever it is asked for.

@@ -17,7 +17,7 @@ def completing(words: Callable[[], list[str]]) -> Callable[[str], list[str]]:
 def _architectures() -> list[str]:
     from bench.models import ARCHITECTURES
 
-    return [*ARCHITECTURES, "timm:", "robustbench:"]
+    return [*ARCHITECTURES, "bayesian:", "timm:", "robustbench:"]
 
 
 def _recipes() -> list[str]:
