@@ -98,14 +98,13 @@ def divergence(network: MeanField, *, reverse: bool = False) -> Tensor:
         A scalar, at least 0.
     """
     stds, kept = network.stds, network.kept
-    total = network.noise.new_zeros(())
+    sums = []
     for name, mean in network.means.items():
-        own, prior = stds[name], torch.full_like(mean, PRIOR_STD)
-        first, second = (prior, own) if reverse else (own, prior)
-        ratio = first / second
-        terms = (ratio.square() + (mean / second).square() - 1) / 2 - ratio.log()
-        total = total + (terms[kept[name]] if name in kept else terms).sum()
-    return total
+        ratio = PRIOR_STD / stds[name] if reverse else stds[name] / PRIOR_STD
+        distance = mean / (stds[name] if reverse else PRIOR_STD)
+        terms = (ratio.square() + distance.square() - 1) / 2 - ratio.log()
+        sums.append((terms * kept[name] if name in kept else terms).sum())
+    return torch.stack(sums).sum()
 
 
 @torch.no_grad()

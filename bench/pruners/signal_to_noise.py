@@ -38,14 +38,13 @@ def snr(scoring: Scoring) -> Saliency:
             "snr: the network's weights have no noise, expected a Bayesian one, as "
             "--arch bayesian:lenet5-plain makes",
         )
-    parameters = dict(scoring.network.named_parameters())
-    rhos = {
-        name: parameters[name.replace("mean.", "rho.", 1)] for name in prunable(scoring.network)
-    }
-    return {
-        name: mean.abs() / softplus(rhos[name]).clamp_min(TINY)
-        for name, mean in prunable(scoring.network).items()
-    }
+    network = scoring.network
+    parameters = dict(network.named_parameters())
+    scores = {}
+    for name, mean in prunable(network).items():
+        rho = parameters[name.replace("mean.", "rho.", 1)]
+        scores[name] = mean.abs() / softplus(rho).clamp_min(TINY)
+    return scores
 
 
 def snr_nodes(scoring: Scoring, *, norm: Norm = "sum") -> Saliency:
