@@ -1,6 +1,6 @@
 """A Bayesian network: every weight and bias is a normal variable of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -69,22 +69,25 @@ class MeanField(nn.Module):
 
     def sampled(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Weights of one network, drawn on the CPU, by the name of its parameter."""
-        return self._at(torch.randn(self.noise.shape[1], generator=generator).to(self.noise))
+        noise = torch.randn(1, self.noise.shape[1], generator=generator)
+        return next(self.samples(noise.to(self.noise)))
+
+    def samples(self, noise: Tensor) -> Iterator[dict[str, Tensor]]:
+        """Weights of one network after another, from (S, P) standard normal numbers."""
+        means, stds, kept = self.means, self.stds, self.kept
+        sizes = [mean.numel() for mean in means.values()]
+        for numbers in noise:
+            parts = zip(means.items(), numbers.split(sizes), strict=True)
+            weights = {name: mean + stds[name] * part.view_as(mean) for (name, mean), part in parts}
+            yield weights | {name: weights[name] * left for name, left in kept.items()}
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, C, H, W) normalised images to (N, K) log-probabilities."""
-        answers = [functional_call(self.mean, self._at(noise), (inputs,)) for noise in self.noise]
+        # One pass a sample: `vmap` over stacked weights takes as long for LeNet5, for Conv6 longer.
+        answers = [
+            functional_call(self.mean, weights, (inputs,)) for weights in self.samples(self.noise)
+        ]
         return MEANS[self.combine](torch.stack(answers))
-
-    def _at(self, noise: Tensor) -> dict[str, Tensor]:
-        """The weights at (P,) values of the standard normal variables behind them."""
-        means, stds, kept = self.means, self.stds, self.kept
-        parts = noise.split([mean.numel() for mean in means.values()])
-        weights = {}
-        for (name, mean), part in zip(means.items(), parts, strict=True):
-            weight = mean + stds[name] * part.view_as(mean)
-            weights[name] = weight * kept[name] if name in kept else weight
-        return weights
 
 
 def divergence(network: MeanField, *, reverse: bool = False) -> Tensor:
