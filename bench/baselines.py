@@ -19,12 +19,13 @@ from bench.pruners import Pruner
 from bench.pruners.flows import check_flow
 from bench.pruners.named import pruner_named, source_of
 from bench.pruners.options import with_options
-from bench.records import Scope
+from bench.records import BAYESIAN, Scope
 from bench.saliency import Saliency
 from bench.samples import samples_png
 from bench.setting import Setting
 from bench.submissions import check_target, described, pack
-from bench.training import Training, usual_loss
+from bench.training import Training
+from bench.variational import objective
 
 __all__ = ["Cut", "Plan", "prune", "train_dense"]
 SLUG_LENGTH = 64
@@ -73,7 +74,8 @@ def train_dense(plan: Plan, folder: Path, *, progress: Progress = silent) -> Pat
     """
     check_target(folder)
     setting = setting_of(plan, "dense", folder, progress)
-    training = _training(setting, fresh_model(plan), total=setting.recipe.epochs)
+    training = _training(setting, fresh_model(plan), "training")
+    training.total = setting.recipe.epochs
     resume(training)
     train(training, training.total)
     facts = {"slug": "dense", "pruner": "dense", "declared_sparsity": 0.0}
@@ -124,10 +126,10 @@ def prune(
     work = f"{facts} {dense.sha256} {source_of(row.saliency)}"
     setting = setting_of(dense.plan, work, folder, progress)
     if dense.loaded and afterwards:
-        training = _training(setting, dense.loaded.model, phase="fine-tuning")
+        training = _training(setting, dense.loaded.model, "fine-tuning")
         facts |= {key: dense.training.get(key) for key in ("seed", "recipe")}
     else:
-        training = _training(setting, fresh_model(dense.plan))
+        training = _training(setting, fresh_model(dense.plan), "training")
     resume(training)
     act(training, pruner, cut.sparsity)
     before = dense.training.get("epochs") if afterwards else 0
@@ -135,8 +137,8 @@ def prune(
     return _packed(dense.plan, training, folder, facts, {"epochs": epochs, "parent": dense.sha256})
 
 
-def _training(setting: Setting, model: Normalised, **fields: Any) -> Training[Normalised]:
-    return Training(setting, model, loss=usual_loss(model), **fields)
+def _training(setting: Setting, model: Normalised, phase: str) -> Training[Normalised]:
+    return Training(setting, model, phase, objective(model, setting))
 
 
 def _facts(
@@ -173,7 +175,8 @@ def _packed(
     curve, model = training.setting.curve, training.model.eval()
     flows = flows_within(model)
     own = {"seed": plan.seed, "recipe": plan.recipe_name, **facts}
-    record = replace(described(facts["slug"], plan.network, model).record, **own)
+    architecture = plan.network.removeprefix(BAYESIAN)
+    record = replace(described(facts["slug"], architecture, model).record, **own)
     where = f"{plan.network} on {plan.suite}, {plan.recipe_name}, seed {plan.seed}"
     files = {"curve.csv": curve_csv(curve)}
     if curve:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from bench.models import prunable
 from bench.models.ensemble import Ensemble
+from bench.models.mean_field import MeanField
 
 
 def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[str, Tensor]:
@@ -49,6 +50,9 @@ def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[s
             for number, member in enumerate(network.members)
             for name, found in effective_weights(member, shape).items()
         }
+    if isinstance(network, MeanField):
+        of_means = effective_weights(network.mean, shape)
+        return {f"mean.{name}": effective for name, effective in of_means.items()}
     there = {
         name: (parameter.detach().cpu() != 0).double()
         for name, parameter in network.named_parameters()

@@ -51,9 +51,9 @@ def macs(network: nn.Module, shape: tuple[int, int, int]) -> Macs:
     """
     dense, sparse = 0, 0
 
-    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: Any, _: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal dense, sparse
-        weight = layer.get_parameter("weight")
+        weight = layer.weight  # of this very pass: a Bayesian network puts others in every time
         channels = output.shape[1] if isinstance(layer, nn.Conv2d) else output.shape[-1]
         positions = output.numel() // channels
         dense += weight.numel() * positions

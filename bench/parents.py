@@ -11,6 +11,7 @@ from bench.models import ends
 from bench.models.glow import flows_within
 from bench.plans import Plan
 from bench.recipes import RECIPES
+from bench.records import BAYESIAN
 from bench.submissions import LoadedSubmission, load_submission
 from bench.submissions.card import read_card
 
@@ -58,7 +59,8 @@ def parent_of(plan: Plan, source: Path | None) -> Parent:
         training = read_card(source).training.model_dump(exclude_none=True)
     _check_dense(loaded, plan, source)
     facts: dict[str, Any] = {name: training[name] for name in ("suite", "seed") if name in training}
-    facts["architecture"] = loaded.record.architecture
+    bayesian = loaded.record.kind == "bayesian"
+    facts["architecture"] = BAYESIAN * bayesian + loaded.record.architecture
     if training.get("recipe") in RECIPES:  # else it is of the owner's own
         facts["recipe"] = training["recipe"]
     for name, value in facts.items():

@@ -19,7 +19,8 @@ from bench.environment import choose_device, git_commit
 from bench.errors import BenchError
 from bench.models import Normalised, initialised
 from bench.models.glow import FLOWS, fresh_flow
-from bench.recipes import default_recipe, recipe_named
+from bench.recipes import RECIPES, default_recipe, recipe_named
+from bench.records import BAYESIAN
 from bench.setting import Setting, TrainingSet
 from bench.streams import stream
 
@@ -30,7 +31,8 @@ class Plan:
 
     Args:
         suite: Key of `SUITES`; its normalisation becomes part of the model.
-        architecture: Key of `ARCHITECTURES` or `FLOWS`; None for the suite's reference network.
+        architecture: Key of `ARCHITECTURES`, after `bayesian:` for Bayesian weights, or of `FLOWS`;
+            None for the suite's reference network.
         seed: Of initialisation, order, augmentation and pruning.
         recipe: Key of `RECIPES`; None for the paper's, on digits a short one.
         device: As for `evaluate`.
@@ -79,6 +81,12 @@ def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setti
     """
     check_classes(plan.suite, "flow" if plan.network in FLOWS else "classifier")
     recipe, device = recipe_named(plan.recipe_name), choose_device(plan.device)
+    if (recipe.kl_weight is not None) != plan.network.startswith(BAYESIAN):
+        fitting = [name for name, other in RECIPES.items() if other.kl_weight != recipe.kl_weight]
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"recipe: got {plan.recipe_name} for {plan.network}, expected one of {fitting}",
+        )
     images = training_set(plan.suite, root=plan.root, limit=recipe.images, progress=progress)
 
     def outliers() -> TrainingSet:

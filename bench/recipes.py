@@ -1,14 +1,19 @@
 """How networks are trained: the named recipes. The loop is in `training.py`."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bench.errors import BenchError
+from bench.records import BAYESIAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Adam at a constant rate: on the cross-entropy, for a flow on the bits per dimension.
+    """Adam on the cross-entropy, of a flow on the bits per dimension.
+
+    The rate is constant unless it has a patience.
 
     Args:
         epochs: Passes over the training set.
@@ -21,6 +26,9 @@ class Recipe:
             where such images are of the same class.
         bfloat16: Forward passes compute in bfloat16 where torch holds it to be safe.
         images: Only the first so many training images; None for all.
+        patience: Epochs without a better training loss before the next has a tenth of the rate.
+        kl_weight: β of the objective of Bayesian networks, which only such recipes train.
+        reverse_kl: KL(p ‖ q) instead of KL(q ‖ p).
     """
 
     epochs: int
@@ -32,7 +40,31 @@ class Recipe:
     augment: bool = True
     bfloat16: bool = False
     images: int | None = None
+    patience: int | None = None
+    kl_weight: float | None = None
+    reverse_kl: bool = False
 
+    def rate(self, losses: Sequence[float]) -> float:
+        """Of the next epoch after those with these mean losses: ReduceLROnPlateau of PyTorch."""
+        rate, best, waited = self.learning_rate, math.inf, 0
+        for loss in losses:
+            better = loss < best * (1 - PLATEAU)
+            best, waited = (loss, 0) if better else (best, waited + 1)
+            if self.patience is not None and waited > self.patience:
+                rate, waited = rate * DROP, 0
+        return rate
+
+
+PLATEAU, DROP = 1e-4, 0.1  # share by which a better loss is lower, factor on the rate: PyTorch's
+_bayesian = partial(
+    Recipe,
+    batch_size=256,
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    clip=math.inf,
+    patience=6,
+    kl_weight=0.1,
+)
 
 RECIPES: Mapping[str, Recipe] = {
     "paper-30": Recipe(epochs=30, early=6),
@@ -65,8 +97,15 @@ RECIPES: Mapping[str, Recipe] = {
         augment=False,
         images=1_000,
     ),
+    "bayesian-200": _bayesian(epochs=200, early=40),
+    "bayesian-200-reverse-kl": _bayesian(epochs=200, early=40, reverse_kl=True),
+    "bayesian-10": _bayesian(epochs=10, early=2),
+    "bayesian-10-of-10000": _bayesian(
+        epochs=10, early=2, batch_size=128, bfloat16=True, images=10_000
+    ),
+    "bayesian-digits-20": _bayesian(epochs=20, early=4, batch_size=64),
 }
-LONG = ("resnet18", "resnet18-relu", "alexnet", "conv6")  # 50 epochs in the paper, LeNet5 30
+LONG = ("resnet18", "resnet18-relu", "alexnet", "conv6", "conv6-plain")  # paper: LeNet5 30
 GLOW = {"digits": "glow-4-of-1000", "celeba": "glow-paper-39"}  # suite -> recipe of its own
 
 
@@ -74,6 +113,8 @@ def default_recipe(suite: str, architecture: str) -> str:
     """The paper's recipe for an architecture; on the small embedded suite a short one."""
     if architecture.startswith("glow"):
         return GLOW.get(suite, "glow-paper")
+    if architecture.startswith(BAYESIAN):
+        return "bayesian-digits-20" if suite == "digits" else "bayesian-200"
     if suite == "digits":
         return "digits-20"
     return "paper-50" if architecture in LONG else "paper-30"

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from bench.errors import BenchError
 from bench.models import prunable
 from bench.models.glow import flows_within
+from bench.models.kinds import kind_of
 from bench.records import Scope
 from bench.setting import Setting
 
@@ -137,9 +139,13 @@ def crop_nodes(scoring: Scoring, *, loss: Loss = "ce") -> Saliency:
         scoring: The paper's code takes 5 × 512 images.
         loss: As in `snip`.
 
+    Raises:
+        BenchError: E-BAD-VALUE for a Bayesian network, whose gates scale more than the means.
+
     References:
         Ayle et al., 2022, section 2 (CroPit-S); Rachwan et al., 2022.
     """
+    check_single(scoring.network)
     weights = prunable(scoring.network)
     biases = {
         name: parameter
@@ -155,6 +161,20 @@ def crop_nodes(scoring: Scoring, *, loss: Loss = "ce") -> Saliency:
             score += biases[bias].detach() * curved[bias]
         scores[name] = score.abs()
     return scores
+
+
+def check_single(network: nn.Module) -> None:
+    """Refuses a network whose weights are not themselves what answers.
+
+    Raises:
+        BenchError: E-BAD-VALUE.
+    """
+    if (kind := kind_of(network)) != "classifier":
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"pruner: this one scores the weights of a single network, got a {kind} one; "
+            "expected for instance snr, snr-s or snip",
+        )
 
 
 def gradients(

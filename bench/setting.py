@@ -116,7 +116,7 @@ class Setting:
     """What stays the same while a network is trained and pruned.
 
     Args:
-        architecture: Key of `ARCHITECTURES` or `FLOWS`.
+        architecture: As `bench.models.architecture` takes it, or key of `FLOWS`.
         data: The training set.
         recipe: How it is trained on.
         stream: (purpose) -> a generator of its own, the same whenever it is asked for.

@@ -98,6 +98,10 @@ def train_epoch(training: Training[Any]) -> None:
     setting = training.setting
     training.epoch += 1
     generator = setting.stream(f"{training.phase} {training.epoch}")
+    now = training.phase, training.sparsity
+    past = [done.loss for done in setting.curve if (done.phase, done.sparsity) == now]
+    for group in training.optimizer.param_groups:
+        group["lr"] = setting.recipe.rate(past)
     training.model.train()
     with torch.random.fork_rng():  # dropout draws from torch's global generator only
         torch.random.manual_seed(int(torch.randint(2**62, (), generator=generator)))

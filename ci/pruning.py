@@ -21,6 +21,7 @@ from bench.recipes import recipe_named
 from bench.submissions import LoadedSubmission, canonical_bytes, described, load_submission, pack
 from bench.submissions.card import FILE, WEIGHTS, Card, read_card
 from bench.training import Training
+from bench.variational import objective
 from ci.entry import LARGEST_CODE, PRUNER
 from ci.sandbox import Level, Limits, run_sandboxed
 from ci.shipped import ROOT
@@ -218,7 +219,8 @@ def check_sparse(loaded: LoadedSubmission, declared: float) -> None:
 def _trained(loaded: LoadedSubmission, plan: Plan, folder: Path, progress: Progress) -> Normalised:
     """The network trained by the plan's recipe; its zeros stay."""
     setting = setting_of(plan, loaded.record.weights_sha256, folder, progress)
-    training = Training(setting, loaded.model, total=setting.recipe.epochs)
+    training = Training(setting, loaded.model, loss=objective(loaded.model, setting))
+    training.total = setting.recipe.epochs
     training.mask = {name: w.detach() != 0 for name, w in prunable(loaded.model).items()}
     training.sparsity = loaded.record.measured_sparsity or 0.0
     train(training, training.total)

@@ -1,6 +1,7 @@
 """Fixtures shared by the rooms: the real data root, and the rule that nothing skips silently."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from bench.baselines import Plan, train_dense
 from bench.data import load_suite
 from bench.evaluation import Evaluation, evaluate
+from bench.recipes import RECIPES
 from bench.submissions import load_submission
 
 
@@ -36,6 +38,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Submission folder of a LeNet5 trained on the embedded digits."""
     return train_dense(Plan("digits"), tmp_path_factory.mktemp("dense") / "dense")
+
+
+@pytest.fixture(scope="session")
+def bayesian(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Submission folder of a Bayesian LeNet5, trained for four epochs on the embedded digits."""
+    plan = Plan("digits", "bayesian:lenet5-plain", recipe="bayesian-digits-4")
+    with pytest.MonkeyPatch.context() as patch:
+        short = replace(RECIPES["bayesian-digits-20"], epochs=4)
+        patch.setitem(RECIPES, "bayesian-digits-4", short)  # type: ignore[arg-type]
+        return train_dense(plan, tmp_path_factory.mktemp("bayesian") / "bayesian")
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,9 @@ def test_counts_do_not_overflow_in_a_deep_net_and_the_network_stays_as_it_is():
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("name", ["resnet18", "conv6", "timm:mobilenetv2_050", "timm:densenet121"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "conv6-plain", "timm:mobilenetv2_050", "timm:densenet121"]
+)
 def test_every_weight_of_a_dense_network_is_effective(name):
     network = build(name)
     for weight in prunable(network).values():

@@ -24,6 +24,7 @@ from bench.recipes import RECIPES, Recipe
 from bench.setting import Setting, TrainingSet, crop_and_flip
 from bench.submissions import card
 from bench.training import Training
+from tests.pruners.settings import BAYESIAN_ONLY
 
 DIGITS = Plan("digits")
 
@@ -92,7 +93,12 @@ def test_every_kind_of_training_goes_on_where_it_was_killed(case, dense, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in PRUNERS]
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in PRUNERS
+        if name not in BAYESIAN_ONLY  # see test_variational.py
+    ],
 )
 def test_every_pruner_goes_on_where_it_was_killed_to_the_same_bytes(name, dense, tmp_path):
     phase = "edge-popup" if name.startswith("edge-popup") else "training"

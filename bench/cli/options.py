@@ -18,7 +18,7 @@ def _architectures() -> list[str]:
     from bench.models import ARCHITECTURES
     from bench.models.glow import FLOWS
 
-    return [*ARCHITECTURES, *FLOWS, "timm:", "robustbench:"]
+    return [*ARCHITECTURES, *FLOWS, "bayesian:", "timm:", "robustbench:"]
 
 
 def _recipes() -> list[str]:
@@ -51,7 +51,8 @@ Architecture = Annotated[
     str | None,
     typer.Option(
         "--arch",
-        help="Architecture: a name of the table (lenet5, resnet18, resnet18-relu, alexnet, conv6), "
+        help="Architecture: a name of the table (lenet5, resnet18, resnet18-relu, alexnet, conv6, "
+        "conv6-plain, lenet5-plain), of the plain ones also bayesian:NAME for Bayesian weights; "
         "timm:NAME or robustbench:NAME. Default: found by the names of the tensors.",
         autocompletion=completing(_architectures),
     ),

@@ -11,10 +11,13 @@ from bench.models.alexnet import ALEXNET_WIDTHS, AlexNet
 from bench.models.conv6 import CONV6_WIDTHS, Conv6
 from bench.models.initialise import orthogonal, torch_default
 from bench.models.lenet5 import LENET5_WIDTHS, LeNet5
+from bench.models.mean_field import MeanField, initialise
 from bench.models.network import Normalised, ends, last_linear, prunable
+from bench.models.plain import PlainConv6, PlainLeNet5
 from bench.models.resnet18 import RESNET18_WIDTHS, ResNet18, resnet18_relu
 from bench.models.robustbench import robustbench_network
 from bench.models.timm import timm_network
+from bench.records import BAYESIAN
 
 __all__ = [
     "ADAPTERS",
@@ -53,6 +56,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "resnet18-relu": Architecture(resnet18_relu, RESNET18_WIDTHS, torch_default, 3),
     "alexnet": Architecture(AlexNet, ALEXNET_WIDTHS, orthogonal, 3),
     "conv6": Architecture(Conv6, CONV6_WIDTHS, orthogonal, 3),
+    "conv6-plain": Architecture(PlainConv6, CONV6_WIDTHS, orthogonal, 3),
+    "lenet5-plain": Architecture(PlainLeNet5, LENET5_WIDTHS, orthogonal, 1),
 }
 
 ADAPTERS: Mapping[str, Callable[[str, int, int], nn.Module]] = {
@@ -71,7 +76,7 @@ def build(
     """A network of the table, or of a package by `timm:NAME` or `robustbench:NAME`.
 
     Args:
-        name: Key of `ARCHITECTURES`, or a reference to a package.
+        name: As `architecture` takes it, or a reference to a package.
         classes: Logits.
         channels: Of the images; None for the architecture's own.
         widths: Output channels by layer; None for full width.
@@ -99,9 +104,14 @@ def initialised(name: str, *, classes: int, channels: int, generator: torch.Gene
 def architecture(name: str) -> Architecture:
     """The row of a name.
 
+    Args:
+        name: Key of `ARCHITECTURES`; after `bayesian:`, the row of its `MeanField`.
+
     Raises:
         BenchError: E-UNKNOWN-ARCHITECTURE.
     """
+    if name.startswith(BAYESIAN):
+        return _mean_field(architecture(name.removeprefix(BAYESIAN)))
     if name not in ARCHITECTURES:
         raise BenchError(
             "E-UNKNOWN-ARCHITECTURE",
@@ -109,6 +119,17 @@ def architecture(name: str) -> Architecture:
             "packages (timm:NAME, robustbench:NAME) are scored as they are, not trained here",
         )
     return ARCHITECTURES[name]
+
+
+def _mean_field(row: Architecture) -> Architecture:
+    """The row with Bayesian weights; the layers' names are those of the means."""
+
+    def network(widths: Mapping[str, int], classes: int, channels: int) -> nn.Module:
+        own = {name.removeprefix("mean."): width for name, width in widths.items()}
+        return MeanField(row.network(own, classes, channels))
+
+    widths = {f"mean.{name}": width for name, width in row.widths.items()}
+    return Architecture(network, widths, initialise, row.channels)
 
 
 def infer_widths(name: str, tensors: Mapping[str, Tensor]) -> dict[str, int]:

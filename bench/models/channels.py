@@ -31,7 +31,7 @@ def channel_slices(name: str) -> Mapping[str, tuple[Slice, ...]]:
     A residual stream is one layer, with the tensors of all its members.
 
     Args:
-        name: Key of `ARCHITECTURES`.
+        name: As `architecture` takes it.
 
     Returns:
         {layer: slices}, layers as in its width spec; the same for every width, number of classes
@@ -83,7 +83,7 @@ def narrowed(name: str, network: nn.Module, kept: Mapping[str, Tensor]) -> nn.Mo
     """A new network that has only the channels that stay.
 
     Args:
-        name: Key of `ARCHITECTURES`.
+        name: As `architecture` takes it.
         network: Of that architecture, of any widths; left as it is.
         kept: As in `remove_channels`.
 
@@ -103,7 +103,7 @@ def resized(name: str, network: nn.Module, widths: Mapping[str, int]) -> nn.Modu
     """A network of other widths, its weights not yet meaningful.
 
     Args:
-        name: Key of `ARCHITECTURES`.
+        name: As `architecture` takes it.
         network: Of that architecture; device, dtype and mode are taken from it.
         widths: Output channels by layer.
     """

@@ -4,6 +4,7 @@ from torch import nn
 
 from bench.models.ensemble import Ensemble
 from bench.models.glow import Glow
+from bench.models.mean_field import MeanField
 from bench.models.network import Normalised, last_linear
 from bench.records import Kind
 
@@ -13,6 +14,8 @@ def kind_of(network: nn.Module) -> Kind:
     inner = network.network if isinstance(network, Normalised) else network
     if isinstance(inner, Glow):
         return "flow"
+    if isinstance(inner, MeanField):
+        return "bayesian"
     return "ensemble" if isinstance(inner, Ensemble) else "classifier"
 
 

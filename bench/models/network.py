@@ -33,11 +33,13 @@ class Normalised(nn.Module):
         """The images at which the network behind the normalisation sees these inputs."""
         return inputs * self.scale + self.shift if self.mean else inputs
 
+    def normalised(self, images: Tensor) -> Tensor:
+        """What the network behind the normalisation sees of images in [0, 1]."""
+        return (images - self.shift) / self.scale if self.mean else images
+
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) float32 images in [0, 1] to the network's answer."""
-        if not self.mean:
-            return self.network(images)
-        return self.network((images - self.shift) / self.scale)
+        return self.network(self.normalised(images))
 
 
 def prunable(network: nn.Module) -> dict[str, nn.Parameter]:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from bench.models.ensemble import Ensemble
+from bench.models.mean_field import MeanField
 from bench.models.network import prunable
 
 TINY = 1e-8  # a weight that may have been meant to be zero
@@ -56,10 +57,14 @@ def measured_sparsity(network: nn.Module, dense: nn.Module | None = None) -> Spa
 
 def _dense_weights(network: nn.Module, dense: nn.Module) -> dict[str, int]:
     counts = {name: weight.numel() for name, weight in prunable(dense).items()}
-    if not isinstance(network, Ensemble) or dense is network:
+    if dense is network:
         return counts
-    members = range(len(network.members))
-    return {f"members.{member}.{name}": n for member in members for name, n in counts.items()}
+    parts = [""]
+    if isinstance(network, Ensemble):
+        parts = [f"members.{member}." for member in range(len(network.members))]
+    elif isinstance(network, MeanField):
+        parts = ["mean."]
+    return {part + name: count for part in parts for name, count in counts.items()}
 
 
 @dataclass(frozen=True, slots=True)

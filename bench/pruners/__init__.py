@@ -7,6 +7,7 @@ from typing import Literal
 from bench import saliency
 from bench.masks import Schedule
 from bench.pruners.edge_popup import edge_popup
+from bench.pruners.signal_to_noise import snr, snr_nodes
 from bench.records import Moment, Scope, Structure
 from bench.saliency import Saliency
 
@@ -19,8 +20,8 @@ class Pruner:
 
     Args:
         saliency: (scoring) -> saliency, higher = keep; its keyword-only arguments are options.
-        moment: `before` training; `early` in it; `iterative`, in steps during it, each rewinding
-            the weights; `after` it, on a dense parent.
+        moment: `before` training; `early` in it; `iterative`, in steps during it; `after` it, on
+            a dense parent.
         scope: `global` ranks over all layers, `local` within each.
         structure: `unstructured` masks single weights, `structured` removes whole channels; the
             sparsity then is that of the hidden channels.
@@ -56,4 +57,6 @@ PRUNERS: Mapping[str, Pruner] = {
     "imp": Pruner(saliency.magnitude, "iterative", schedule="halving"),
     "edge-popup": Pruner(edge_popup, finetune_epochs=0),
     "edge-popup-after": Pruner(edge_popup, "after"),
+    "snr": Pruner(snr, "after", finetune_epochs=20),
+    "snr-s": Pruner(snr_nodes, "after", structure="structured", finetune_epochs=20),
 }

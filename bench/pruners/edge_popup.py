@@ -14,7 +14,7 @@ from bench.checkpoints import resume, train
 from bench.masks import keep_top
 from bench.models import prunable
 from bench.pruners import objectives
-from bench.saliency import Saliency, Scoring
+from bench.saliency import Saliency, Scoring, check_single
 from bench.training import Training
 
 PATIENCE = 5  # epochs without a better one
@@ -47,6 +47,9 @@ def edge_popup(
     Returns:
         The scores of the best epoch.
 
+    Raises:
+        BenchError: E-BAD-VALUE for a Bayesian network, whose weights do not stay as they are.
+
     References:
         Ramanujan et al., What's hidden in a randomly weighted neural network?, 2020; Sehwag et
         al., HYDRA, 2020 (`scaled`); Ayle et al., 2022, sections 2 and 4, appendix B.
@@ -54,6 +57,7 @@ def edge_popup(
     setting = scoring.setting
     if setting is None:
         raise ValueError("setting: got None, expected the one that the scores are trained in")
+    check_single(scoring.network)
     phase = f"{PHASE}-{scoring.step}" if scoring.step else PHASE
     data, validation = objectives.split(setting.data, setting.stream(f"{PHASE} split"))
     popup = Popup(scoring, init, absolute=rank == "absolute")

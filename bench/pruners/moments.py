@@ -19,7 +19,7 @@ from bench.pruners.cutting import cut
 from bench.records import Moment
 from bench.training import Training, make_trainable
 
-STEPS, STEPS_RESNET, STEPS_IMP = 5, 6, 4  # of a schedule, as in the paper's code
+STEPS, STEPS_RESNET, STEPS_IMP, STEPS_IN_PLACE = 5, 6, 4, 4  # as in the paper's code
 SNAPSHOT, CUTS, WHOLE = 7, (9, 15, 21, 27, 33, 39), 50  # epochs done, in the code of IMP
 STRUCTURED_MARGIN = 0.1  # on the share to keep, in the code of the criterion for early pruning
 ROUND = 0.2  # share of the remaining weights that a round of the lottery ticket removes
@@ -73,9 +73,9 @@ def iterative(
     pruner: Pruner,
     sparsity: float,
     *,
-    rounds: Literal["compressed", "open-lth"] = "compressed",
+    rounds: Literal["compressed", "open-lth", "in-place"] = "compressed",
 ) -> None:
-    """Prunes in steps during training; after each, weights return to an early snapshot.
+    """Prunes in steps during training; after each, weights return to an early snapshot or go on.
 
     Args:
         training: Of a fresh network.
@@ -84,13 +84,16 @@ def iterative(
         rounds: `compressed`: all within the recipe's epochs, the snapshot after 7 of 50 and steps
             after 9, 15, 21, 27, 33 and 39, in proportion; biases, BatchNorm and the optimizer
             are not rewound. `open-lth`: each round of 20 % trains to the end and returns in
-            every part, with a fresh optimizer, until the sparsity is reached.
+            every part, with a fresh optimizer, until the sparsity is reached. `in-place`: the
+            same share of what is left is removed after 40, 80, 120 and 160 of 200 epochs, in
+            proportion, and the weights go on as they are.
 
     References:
         Frankle et al., Linear mode connectivity and the lottery ticket hypothesis, 2020;
-        `compressed` is the code of Ayle et al., 2022.
+        `compressed` and `in-place` are from the code of Ayle et al., 2022.
     """
-    {"compressed": _compressed, "open-lth": _open_lth}[rounds](training, pruner, sparsity)
+    how = {"compressed": _compressed, "open-lth": _open_lth, "in-place": _in_place}
+    how[rounds](training, pruner, sparsity)
 
 
 def after(training: Training[Normalised], pruner: Pruner, sparsity: float) -> None:
@@ -185,6 +188,15 @@ def _open_lth(training: Training[Normalised], pruner: Pruner, sparsity: float) -
         cut(training, pruner, min(sparsity, 1 - (1 - ROUND) ** (done + 1)))
         _rewind(training, training.model.state_dict())
         make_trainable(training)
+    train(training, training.total)
+
+
+def _in_place(training: Training[Normalised], pruner: Pruner, sparsity: float) -> None:
+    training.total = training.setting.recipe.epochs
+    steps = masks.targets("exponential", sparsity, STEPS_IN_PLACE)
+    for done in range(training.cuts, len(steps)):
+        train(training, round(training.total * (done + 1) / (len(steps) + 1)))
+        cut(training, pruner, steps[done])
     train(training, training.total)
 
 

@@ -10,6 +10,8 @@ from bench.errors import BenchError
 from bench.models import ARCHITECTURES, build, infer_widths, prunable
 from bench.models.glow import FLOWS
 from bench.models.glow_files import flow_name, glow_of, is_flow
+from bench.models.mean_field import MeanField
+from bench.records import BAYESIAN
 from bench.submissions.bounded import built_within
 from bench.submissions.names import fold_masks, with_aliases, without_prefix
 
@@ -21,10 +23,11 @@ def fit(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, n
 
     Args:
         tensors: As read; prefixes, masks and aliases are resolved here.
-        architecture: A name, or None to try every architecture of the table.
+        architecture: A name, after `bayesian:` or not; None to try every one of the table.
 
     Returns:
-        Name and network in evaluation mode.
+        Name, without `bayesian:`, and network in evaluation mode: a `MeanField` where the tensors
+        are pairs `mean.<name>` and `rho.<name>`.
 
     Raises:
         BenchError: E-WRONG-WEIGHTS or E-UNKNOWN-ARCHITECTURE if they do not fit.
@@ -33,11 +36,44 @@ def fit(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, n
     if architecture in FLOWS or (architecture is None and is_flow(tensors)):
         flow = glow_of(tensors)
         return flow_name(flow), flow
+    bayesian = bool(architecture) and str(architecture).startswith(BAYESIAN)
+    if bayesian or any(name.startswith("rho.") for name in tensors):
+        return _mean_field(tensors, architecture)
     if architecture is None:
         architecture = _recognised(with_aliases(tensors))
     if architecture in ARCHITECTURES:
         tensors = with_aliases(tensors)
     return architecture, _filled(architecture, tensors)
+
+
+def _mean_field(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, MeanField]:
+    """The network of the means, and σ beside them."""
+    means, rhos = _under("mean.", tensors), _under("rho.", tensors)
+    if means.keys() != rhos.keys() or len(means) + len(rhos) < len(tensors):
+        alone = sorted(means.keys() ^ rhos.keys()) or sorted(tensors)
+        raise BenchError(
+            "E-WRONG-WEIGHTS",
+            f"not the tensors of a Bayesian network: {alone[:4]} is no pair of mean.NAME and "
+            "rho.NAME, expected such pairs and nothing else",
+        )
+    for name, rho in rhos.items():
+        if rho.shape != means[name].shape:
+            raise BenchError(
+                "E-WRONG-WEIGHTS",
+                f"rho.{name}: got shape {tuple(rho.shape)}, expected {tuple(means[name].shape)}",
+            )
+    name, network = fit(means, architecture and architecture.removeprefix(BAYESIAN))
+    sampled = MeanField(network)
+    sampled.rho.load_state_dict(rhos)
+    return name, sampled.eval()
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _recognised(tensors: Mapping[str, Tensor]) -> str:

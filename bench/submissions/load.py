@@ -14,6 +14,7 @@ from bench.models import ADAPTERS, ARCHITECTURES, Normalised, build, ends, pruna
 from bench.models.ensemble import Ensemble
 from bench.models.glow import Glow
 from bench.models.kinds import kind_of
+from bench.models.mean_field import MeanField
 from bench.models.sparsity import measured_sparsity
 from bench.records import Submission
 from bench.submissions.canonical import canonical_bytes, weights_sha256
@@ -32,8 +33,8 @@ class LoadedSubmission:
     Args:
         record: Who it is.
         model: In evaluation mode; takes images in [0, 1].
-        dense: The same architecture, of an ensemble that of one member, at full width, its
-            weights without meaning; None for a module outside the table.
+        dense: The same architecture, of an ensemble or a Bayesian network that of one member or
+            sample, at full width, its weights without meaning; None for a module outside the table.
         flags: What a reader of its runs has to know, words of `bench.flags.FLAGS`:
             `layer-collapse`, `not-reproducible-from-file`.
         file_sha256: Of a weights file that is no submission folder.
@@ -61,8 +62,8 @@ def load_submission(
             ensemble with one folder a member),
             `timm:NAME` / `robustbench:NAME`, or a module whose weights are those of an
             architecture; masks of `torch.nn.utils.prune` are folded.
-        architecture: Key of `ARCHITECTURES`, `timm:NAME` or `robustbench:NAME`; None looks for
-            the one that the tensors fit.
+        architecture: Key of `ARCHITECTURES`, after `bayesian:` or not, `timm:NAME` or
+            `robustbench:NAME`; None looks for the one that the tensors fit.
         mean: Input normalisation of a bare file, one number a channel; empty for none.
         std: Likewise.
         pickled_module: Whether the file holds a pickled `nn.Module`, whose weights are meant.
@@ -147,6 +148,8 @@ def _single(folder: Path, card: Card) -> tuple[str, Normalised]:
             f"{folder}: model.members: got some in a {card.kind}, expected none",
         )
     name, network = fit(read_weights(folder / WEIGHTS).tensors, card.model.architecture)
+    if isinstance(network, MeanField):
+        network.combine = card.model.combine
     return name, Normalised(network, tuple(card.input.mean), tuple(card.input.std))
 
 

@@ -46,6 +46,8 @@ def images_for(name: str, count: int = 2) -> torch.Tensor:
         ("resnet18-relu", 11_164_352),
         ("alexnet", 28_246_720),
         ("conv6", 1_802_432),
+        ("conv6-plain", 1_802_432),
+        ("lenet5-plain", 142_110),
     ],
 )
 def test_every_architecture_has_the_prunable_weights_of_the_paper(name, count):

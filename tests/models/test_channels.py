@@ -12,7 +12,7 @@ from bench.models import ARCHITECTURES, build, infer_widths, prunable
 from bench.models.channels import Slice, channel_slices, narrowed, remove_channels
 
 NAMES = sorted(ARCHITECTURES)
-DISTINCT = ["lenet5", "alexnet", "conv6", "resnet18"]
+DISTINCT = ["lenet5", "alexnet", "conv6", "conv6-plain", "resnet18"]
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -4,10 +4,14 @@ import torch
 from torch import nn
 
 from bench.baselines import Plan
-from bench.models import ARCHITECTURES, Normalised, initialised
+from bench.models import Normalised, initialised
+from bench.models import architecture as row_of
 from bench.recipes import Recipe
 from bench.setting import Setting, TrainingSet
 from bench.training import Training
+from bench.variational import objective
+
+BAYESIAN_ONLY = ("snr", "snr-s")
 
 
 def random_set(count: int, shape: tuple[int, int, int], *, seed: int = 0) -> TrainingSet:
@@ -19,7 +23,7 @@ def random_set(count: int, shape: tuple[int, int, int], *, seed: int = 0) -> Tra
 
 def tiny(architecture: str, recipe: Recipe | None = None) -> Training[Normalised]:
     """A fresh network on ten random images, trained for two epochs at most."""
-    channels = ARCHITECTURES[architecture].channels
+    channels = row_of(architecture).channels
     side = 28 if channels == 1 else 32
     data = random_set(10, (channels, side, side))
     setting = Setting(
@@ -31,7 +35,13 @@ def tiny(architecture: str, recipe: Recipe | None = None) -> Training[Normalised
     )
     generator = torch.Generator().manual_seed(0)
     network = initialised(architecture, classes=10, channels=channels, generator=generator)
-    return Training(setting, Normalised(network, (0.5,) * channels, (0.5,) * channels).eval())
+    model = Normalised(network, (0.5,) * channels, (0.5,) * channels).eval()
+    return Training(setting, model, loss=objective(model, setting))
+
+
+def tiny_for(pruner: str) -> Training[Normalised]:
+    """A small network that the pruner can score."""
+    return tiny("bayesian:lenet5-plain" if pruner in BAYESIAN_ONLY else "lenet5")
 
 
 def linear_model(inputs: int, outputs: int) -> Normalised:

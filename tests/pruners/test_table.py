@@ -1,5 +1,6 @@
 """Every row of the table of pruners, at every moment, in every structure and scope."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from bench import baselines
 from bench.baselines import Cut, Plan
 from bench.errors import BenchError
-from bench.models import ARCHITECTURES, Normalised, prunable
+from bench.models import Normalised, architecture, prunable
 from bench.models.channels import channel_slices
 from bench.pruners import PRUNERS
 from bench.pruners.cutting import cut
@@ -18,32 +19,32 @@ from bench.pruners.options import known, with_options
 from bench.saliency import Scoring
 from bench.submissions import load_submission
 from bench.training import Training
-from tests.pruners.settings import tiny
+from tests.pruners.settings import BAYESIAN_ONLY, tiny, tiny_for
 
 SPARSITIES = (0, 0.5, 0.9, 0.98)
+LARGE = ("conv6", "alexnet", "resnet18")
 QUICK = ("snip", "early-crop", "edge-popup-after", "cropit-s")
 
 
 def check_sparsity(training: Training[Normalised], structure: str, sparsity: float) -> None:
     """Within one weight, or one channel; and what is left is there to be counted."""
-    architecture = training.setting.architecture
-    network = training.model.network
+    name, network = training.setting.architecture, training.model.network
     if structure == "unstructured":
         weights = prunable(network).values()
         whole, left = sum(w.numel() for w in weights), sum(int(w.count_nonzero()) for w in weights)
         assert abs(left - whole * (1 - sparsity)) <= 1
         return
-    full = ARCHITECTURES[architecture].widths
-    parts = {layer: slices[0] for layer, slices in channel_slices(architecture).items()}
+    full = architecture(name).widths
+    parts = {layer: slices[0] for layer, slices in channel_slices(name).items()}
     tensors = network.state_dict()
     left = {layer: tensors[part.tensor].shape[part.dim] for layer, part in parts.items()}
     assert min(left.values()) >= 1
     assert abs(sum(left.values()) - max(len(full), sum(full.values()) * (1 - sparsity))) <= 1
 
 
-def check_sparsities(name: str, architecture: str) -> None:
+def check_sparsities(name: str, fresh: Callable[[], Training[Normalised]]) -> None:
     for sparsity in SPARSITIES:
-        training = tiny(architecture)
+        training = fresh()
         cut(training, PRUNERS[name], sparsity)
         check_sparsity(training, PRUNERS[name].structure, sparsity)
         assert (training.cuts, training.sparsity) == (1, sparsity)
@@ -51,14 +52,20 @@ def check_sparsities(name: str, architecture: str) -> None:
 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_pruner_meets_its_sparsity_within_one_weight(name):
-    check_sparsities(name, "lenet5")
+    check_sparsities(name, lambda: tiny_for(name))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", ["conv6", "alexnet", "resnet18"])
-@pytest.mark.parametrize("name", {row.saliency: name for name, row in PRUNERS.items()}.values())
-def test_every_saliency_meets_its_sparsity_on_the_large_networks(name, architecture):
-    check_sparsities(name, architecture)
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        (name, network)
+        for name in {row.saliency: name for name, row in PRUNERS.items()}.values()
+        for network in (("bayesian:conv6-plain",) if name in BAYESIAN_ONLY else LARGE)
+    ],
+)
+def test_every_saliency_meets_its_sparsity_on_the_large_networks(name, network):
+    check_sparsities(name, lambda: tiny(network))
 
 
 @pytest.mark.parametrize("scope", ["global", "local"])
@@ -68,14 +75,14 @@ def test_every_saliency_meets_its_sparsity_on_the_large_networks(name, architect
 def test_every_pruner_acts_at_every_moment_in_every_structure_and_scope(
     name, moment, structure, scope
 ):
-    training = tiny("lenet5")
+    training = tiny_for(name)
     texts = {"moment": moment, "structure": structure}
     if PRUNERS[name].structure == "structured" and structure == "unstructured":
         with pytest.raises(BenchError, match="scores channels"):
             with_options(PRUNERS[name], texts)
         return
     row, act, _ = with_options(PRUNERS[name], texts)
-    act(training, replace(row, scope=scope), 0.75)
+    act(training, replace(row, scope=scope, finetune_epochs=row.finetune_epochs and 1), 0.75)
     assert training.sparsity == 0.75
     if scope == "global":
         check_sparsity(training, structure, 0.75)
@@ -86,7 +93,7 @@ def test_every_pruner_acts_at_every_moment_in_every_structure_and_scope(
 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_pruner_scores_every_weight_with_a_number_and_leaves_the_network_alone(name):
-    training = tiny("lenet5")
+    training = tiny_for(name)
     model, data = training.model, training.setting.data
     before = {key: value.clone() for key, value in model.named_parameters()}
     scoring = Scoring(
@@ -112,10 +119,14 @@ def test_every_pruner_scores_every_weight_with_a_number_and_leaves_the_network_a
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in PRUNERS]
 )
-def test_every_pruner_writes_a_submission_of_its_sparsity(name, dense, tmp_path):
-    folder = baselines.prune(Plan("digits"), Cut(name, 0.9), tmp_path / "out", parent=dense)
+def test_every_pruner_writes_a_submission_of_its_sparsity(name, dense, bayesian, tmp_path):
+    parent = bayesian if name in BAYESIAN_ONLY else dense
+    options = {"finetune_epochs": "0"} if name in BAYESIAN_ONLY else {}
+    cut = Cut(name, 0.9, options=options)
+    folder = baselines.prune(Plan("digits"), cut, tmp_path / "out", parent=parent)
     record, row = load_submission(folder).record, PRUNERS[name]
-    assert (record.pruner, record.moment, record.structure) == (name, row.moment, row.structure)
+    assert record.pruner == " ".join([name, *(f"{key}={options[key]}" for key in options)])
+    assert (record.moment, record.structure) == (row.moment, row.structure)
     assert record.declared_sparsity == 0.9
     if row.structure == "unstructured":
         assert abs(record.measured_sparsity - 0.9) <= 1 / 142_110
