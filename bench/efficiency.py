@@ -15,7 +15,8 @@ from bench.models.kinds import members_of
 from bench.recipes import RECIPES
 from bench.setting import Setting, TrainingSet
 from bench.streams import stream
-from bench.training import Training, train_epoch, usual_loss
+from bench.training import Training, train_epoch
+from bench.variational import objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _trainings(model: Normalised, batch: TrainingSet) -> list[Training[Normalise
     recipe = replace(RECIPES["paper-30"], batch_size=len(batch.labels))
     setting = Setting("", batch, recipe, stream)
     return [
-        Training(setting, copy.deepcopy(member), loss=usual_loss(member))
+        Training(setting, copy.deepcopy(member), loss=objective(member, setting))
         for member in members_of(model)
     ]
 
