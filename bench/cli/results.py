@@ -58,8 +58,14 @@ def runs(
     print_flags(" ".join(table["flags"]).split())
 
 
-@app.command(epilog="Example:\n\nbench show 3f2a")
-def show(run: RunId, store: options.Store = options.STORE) -> None:
+@app.command(epilog="Examples:\n\nbench show 3f2a\n\nbench show 91cc --png densities.png")
+def show(
+    run: RunId,
+    store: options.Store = options.STORE,
+    png: Annotated[
+        Path | None, typer.Option("--png", help="Of a flow: draw its histograms of densities here.")
+    ] = None,
+) -> None:
     """Show every score of one run, where it was made, and what it corrects."""
     from bench.store import load_entry, open_store
 
@@ -67,7 +73,12 @@ def show(run: RunId, store: options.Store = options.STORE) -> None:
         entry = load_entry(opened, run)
     if entry.corrected:
         print(f"In place of run {entry.corrected}: {entry.reason}")
-    print_run(from_json(entry.record), every=True)
+    found = from_json(entry.record)
+    if png:
+        from bench.likelihood_chart import likelihood_png
+
+        write_atomically(png, likelihood_png([found]))
+    print_run(found, every=True)
 
 
 @app.command(
