@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,8 @@ from bench.files import write_atomically
 from bench.records import canonical_json
 
 if TYPE_CHECKING:
-    from bench.cost import Ratio
+    from bench.efficiency import Efficiency
+    from bench.submissions import LoadedSubmission
 
 app = typer.Typer()
 HEADER = ("model", "networks", "training time", "inference time", "training RAM", "inference RAM")
@@ -46,7 +47,6 @@ def efficiency(
     from bench.efficiency import efficiency as measured
     from bench.environment import choose_device
     from bench.evaluation import check_fit
-    from bench.models.kinds import members_of
     from bench.protocol import PROTOCOL
     from bench.setting import TrainingSet
     from bench.submissions import load_submission
@@ -60,17 +60,7 @@ def efficiency(
         images = first_test_images(suite, PROTOCOL.batch_size, root=data, progress=progress)
         batch = TrainingSet.on(place, images)
         found = measured([each.model for each in others], one.model, batch, rounds, progress)
-    rows = [
-        {
-            "slug": each.record.slug,
-            "weights_sha256": each.record.weights_sha256,
-            "networks": len(members_of(each.model)),
-            **asdict(row),
-            "training": row.training._asdict(),
-            "inference": row.inference._asdict(),
-        }
-        for each, row in zip(others, found, strict=True)
-    ]
+    rows = [_row(*pair) for pair in zip(others, found, strict=True)]
     if json_file:
         facts = {
             "suite": suite,
@@ -82,22 +72,23 @@ def efficiency(
         }
         write_atomically(json_file, (canonical_json(facts) + "\n").encode())
     title = f"multiples of {one.record.slug}, {len(batch.labels)} images of {suite}, {place.type}"
-    print_rows(
-        HEADER,
-        [
-            (
-                each.record.slug,
-                str(len(members_of(each.model))),
-                _times(row.training),
-                _times(row.inference),
-                f"×{row.training_memory:.3g}",
-                f"×{row.inference_memory:.3g}",
-            )
-            for each, row in zip(others, found, strict=True)
-        ],
-        title,
-    )
+    print_rows(HEADER, map(_cells, rows), title)
 
 
-def _times(ratio: "Ratio") -> str:
-    return f"×{ratio.value:.3g} ± {ratio.stderr:.2g}"
+def _row(loaded: "LoadedSubmission", found: "Efficiency") -> dict[str, Any]:
+    from bench.models.kinds import members_of
+
+    return {
+        "slug": loaded.record.slug,
+        "weights_sha256": loaded.record.weights_sha256,
+        "networks": len(members_of(loaded.model)),
+        **asdict(found),
+        "training": found.training._asdict(),
+        "inference": found.inference._asdict(),
+    }
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    times = [f"×{r['value']:.3g} ± {r['stderr']:.2g}" for r in (row["training"], row["inference"])]
+    memory = [f"×{row[name]:.3g}" for name in ("training_memory", "inference_memory")]
+    return row["slug"], str(row["networks"]), *times, *memory
