@@ -1,5 +1,7 @@
 """Flows: the densities that they give to images of each set."""
 
+from urllib.parse import urlencode
+
 import streamlit as st
 
 from leaderboard.grid import grid
@@ -15,11 +17,7 @@ def show(view: View) -> None:
     """Draws the page."""
     rows = view.rows[view.rows["kind"] == "flow"]
     if rows.empty:
-        st.info(
-            "No run here is of a flow, a network that gives images a density. They are a "
-            "comparison of their own, to be chosen on the left where there are any: `bench train "
-            "--arch glow-small` and `bench evaluate` add one."
-        )
+        _elsewhere(view)
         return
     offered = named(rows)
     by_sparsity = rows.sort_values(["sparsity", "seed"], kind="stable").index
@@ -52,3 +50,14 @@ def show(view: View) -> None:
         table(rows.loc[chosen], scores, view.suite, {run: offered[run] for run in chosen}),
         alt="Bits per dimension, and AUROC of each outlier set, by flow",
     )
+
+
+def _elsewhere(view: View) -> None:
+    """Where flows are, which are a comparison of their own."""
+    found = [name for name, rows in view.source.groups().items() if (rows["kind"] == "flow").any()]
+    st.info(
+        "No run here is of a flow, a network that gives images a density. "
+        + ("Flows are here:" if found else "`bench train --arch glow-small` makes one.")
+    )
+    for name in found:
+        st.link_button(name, f"?{urlencode({'tab': 'Likelihood', 'group': name})}")

@@ -8,7 +8,7 @@ import pandas as pd
 from bench.metric_meanings import QUANTILES
 from leaderboard.views.marks import COLOURS
 
-HEIGHT = 170
+HEIGHT = 260
 BEYOND = 0.3  # of the width of the middle 90 % of all sets, that is drawn on each side of it
 THIN = 1e-3  # of the range of a set: the narrowest bar, where many images are alike
 
@@ -60,10 +60,12 @@ def histogram(bars: pd.DataFrame, sets: list[str]) -> alt.Chart:
         .encode(
             x=alt.X("low:Q", title="log-density, nats", scale=alt.Scale(domain=domain)),
             x2="high:Q",
-            y=alt.Y("density:Q", title="share of images a nat", axis=alt.Axis(format="~g")),
+            y=alt.Y("density:Q", title="share a nat", axis=alt.Axis(format="~g")),
             y2=alt.datum(0),
             color=alt.Color(
-                "set:N", scale=alt.Scale(domain=sets, range=colours), legend=alt.Legend(title=None)
+                "set:N",
+                scale=alt.Scale(domain=sets, range=colours),
+                legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=300),
             ),
             tooltip=["set:N", "images:N", alt.Tooltip("low:Q"), alt.Tooltip("high:Q")],
         )

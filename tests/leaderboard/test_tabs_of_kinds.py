@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from bench.metric_meanings import QUANTILES
 from bench.protocol import PROTOCOL, PROTOCOLS
 from bench.records import Run, Score
+from leaderboard.source import opened
 from leaderboard.views.likelihood import bars
 from tests.factories import fill, some_run, some_scores
 from tests.leaderboard.visits import APP, HOSTILE, charts, settled
@@ -53,6 +54,10 @@ def cost(**values: float) -> list[Score]:
     return [Score(task="cost", set="digits", metric=m, value=v, n=1) for m, v in values.items()]
 
 
+def _groups(url: str) -> list[str]:
+    return list(opened((url,)).groups())
+
+
 def of_kind(kind: str, pruner: str, sparsity: float, **values: float) -> Run:
     run = some_run(pruner=pruner, sparsity=sparsity, scores=[*some_scores(0.9), *cost(**values)])
     return replace(run, submission=replace(run.submission, kind=kind, slug=f"{kind}-{pruner}"))
@@ -89,6 +94,14 @@ def test_without_flows_the_tab_says_where_they_are(url):
     fill(url, some_run())
     page = visit("Likelihood")
     assert ["--arch glow-small" in line.value for line in page.info] == [True]
+
+
+def test_beside_classifiers_the_tab_leads_to_the_flows(url):
+    fill(url, some_run(), flow(0.5, 0.6))
+    page = visit("Likelihood", group=next(name for name in _groups(url) if "standard" in name))
+    (link,) = page.main.get("link_button")
+    assert "flows" in link.proto.label
+    assert link.proto.url.startswith("?tab=Likelihood&group=")
 
 
 @pytest.mark.parametrize("tab", EVERY_TAB)
