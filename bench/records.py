@@ -19,7 +19,6 @@ Scope = Literal["global", "local"]
 Structure = Literal["unstructured", "structured"]
 Kind = Literal["classifier", "ensemble", "bayesian", "flow"]
 Combine = Literal["probabilities", "logits"]
-COMBINE: tuple[Combine, ...] = get_args(Combine)  # numbered in the weights: append only
 BAYESIAN = "bayesian:"  # before an architecture's name where its weights are to be Bayesian
 Reason = Literal["not_run", "not_applicable", "failed", "declined"]
 REASONS: tuple[Reason, ...] = get_args(Reason)

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from bench.records import COMBINE, Combine
+from bench.records import Combine
+
+COMBINE: tuple[Combine, ...] = get_args(Combine)  # numbered in the weights: append only
 
 
 def mean_of_probabilities(logits: Tensor) -> Tensor:

@@ -11,9 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from bench.attacks.fgsm import input_gradients
 from bench.models import Normalised, initialised
-from bench.models.ensemble import Ensemble
+from bench.models.ensemble import COMBINE, Ensemble
 from bench.models.kinds import head, kind_of, members_of
-from bench.records import COMBINE
 from bench.submissions import weights_sha256
 
 
