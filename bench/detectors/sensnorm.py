@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from bench.detectors.known import Known
+from bench.errors import BenchError
 from bench.inference import Detector, Exhibit, batches
+from bench.models.kinds import head
 from bench.sensitivity import Options, Views, cached_statistics, sensitivity_scores, with_views
 from bench.setting import TrainingSet
 
@@ -22,8 +24,16 @@ def sensnorm(known: Known, options: Options) -> Detector:
 
     Raises:
         BenchError: E-NO-DATA without training images, E-TOO-FEW-IMAGES if they are less than two
-            batches, E-BAD-OUTPUT if a sensitivity is not finite.
+            batches, E-BAD-OUTPUT if a sensitivity is not finite, E-NO-FEATURES for a loss of logits
+            where several networks answer together: log-probabilities in their place would make
+            it the cross-entropy.
     """
+    if options.loss == "neg-logit" and head(known.model) is None:
+        raise BenchError(
+            "E-NO-FEATURES",
+            "sensnorm: its loss is a logit, and several networks that answer together have none; "
+            "sensnorm-ce takes the cross-entropy",
+        )
     sample, size = known.sample, known.batch_size
     statistics = cached_statistics(
         known.model,
