@@ -37,7 +37,7 @@ def test_every_number_is_there_but_those_of_a_single_network(run):
     for score in missing:  # grey images have no saturation
         one_head = score.detector in ("gradnorm", "sensnorm") or score.task == "lipschitz"
         assert one_head or score.corruption == "saturate", score
-    assert {s.detector for s in missing} == {"gradnorm", "sensnorm", None}
+    assert {s.detector for s in missing} == {"gradnorm", "sensnorm", "msp", None}
     assert {s.metric for s in missing if s.task == "lipschitz"} == {
         "lip_product_log10",
         "lip_upper_log10",

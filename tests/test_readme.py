@@ -97,7 +97,12 @@ def test_every_shipped_run_stands_beside_the_card_of_its_submission():
 
 
 def test_shipped_lenet5_are_of_the_protocol_of_today_and_none_is_flagged():
-    runs = [run for run in shipped_runs() if run.submission.architecture == "lenet5"]
+    wanted = ("lenet5", "paper-30")
+    runs = [
+        run
+        for run in shipped_runs()
+        if (run.submission.architecture, run.submission.recipe) == wanted
+    ]
     assert len(runs) == 17
     assert {run.protocol for run in runs} == {PROTOCOL.id}
     assert {run.submission.slug: run.flags for run in runs if run.flags} == {}

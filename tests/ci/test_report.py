@@ -22,7 +22,7 @@ DENSE = replace(some_run(accuracy=0.9), trust="ci", limit=30)
 SHIPPED = {
     run.submission.slug: replace(run, trust="ci")
     for run in shipped_runs()
-    if run.submission.architecture == "lenet5"
+    if (run.submission.architecture, run.submission.recipe) == ("lenet5", "paper-30")
 }
 WHOLE, WHOLE_DENSE = replace(SHIPPED["snip-0.9"], sandbox="strong"), SHIPPED["dense"]
 PAYLOADS = (

@@ -147,6 +147,7 @@ def test_every_task_but_those_of_a_single_network_has_values(bayesian):
     }
     tasks = ("adversarial", "shift", "outliers", "out-of-domain")
     expected = {(task, "gradnorm") for task in tasks} | {("lipschitz", None)}
+    expected |= {("outliers", "sensnorm"), ("out-of-domain", "sensnorm")}
     expected |= {("shift", None), ("shift", "msp")}  # grey images cannot be saturated
     assert reasons == {(*where, "not_applicable") for where in expected}
     at_shift = {
