@@ -1,44 +1,104 @@
-"""Tables of the README about flows, ensembles and Bayesian networks, from the stored runs."""
+"""Tables of the README about ensembles, Bayesian networks and flows, from the stored runs.
 
-from collections.abc import Iterable
+`python -m ci.kinds` draws the flows' densities anew.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
+from bench.headline import HEADLINE, headline
+from bench.likelihood_chart import likelihood_png
 from bench.records import Run
 from bench.tables import markdown
-from ci.shipped import shipped_runs
+from ci.shipped import ROOT, shipped_runs
 
-NONE = "–"
+PICTURE = ROOT / "leaderboard" / "likelihood.png"
+NUMBERS = ("accuracy", "fgsm_linf", "shift", "ood_msp", "brier")
+MULTIPLES = ("training", "inference", "training_memory", "inference_memory")
+
+
+def ensembles() -> str:
+    """Ensembles beside one dense network of their architecture."""
+    return _beside_one("ensemble")
+
+
+def bayesian() -> str:
+    """Bayesian networks beside one of the same architecture that is not."""
+    return _beside_one("bayesian")
 
 
 def flows() -> str:
     """Bits per dimension, and how well each outlier set is told by its log-density."""
-    runs = sorted(
-        _of_kind("flow"),
-        key=lambda run: (run.submission.measured_sparsity or 0, run.submission.slug),
-    )
+    runs = _flows()
     rows = []
     for run in runs:
         areas = _values(run, "auroc")
         row = {"flow": run.submission.pruner, "sparsity": f"{run.submission.measured_sparsity:.3f}"}
         row["bits per dimension"] = f"{_values(run, 'bits_per_dim')[run.suite]:.3f}"
         rows.append(row | {f"AUROC {name}": f"{value:.3f}" for name, value in areas.items()})
-    return f"{where(runs)}\n\n{markdown(pd.DataFrame(rows))}"
+    return f"{_where(runs)}\n\n{markdown(pd.DataFrame(rows))}"
 
 
-def where(runs: Iterable[Run]) -> str:
-    """What a table of runs of one architecture and recipe is of."""
-    run, *others = runs
-    who, place = run.submission, run.environment
-    images = "all test images" if run.limit is None else f"the first {run.limit:,} images"
-    days = max(other.started[:10] for other in (run, *others))
-    commits = {(one.environment.git_commit or "unknown")[:12] for one in (run, *others)}
-    return (
-        f"`{who.architecture}` on `{run.suite}`, {images}, recipe `{who.recipe}`, seed {who.seed}. "
-        f"Protocol {run.protocol.version} {run.protocol.preset} `{run.protocol.sha256[:12]}`, "
-        f"{days}, torch {place.torch.partition('+')[0]} on {place.cpu}, commits "
-        f"{', '.join(sorted(commits))}."
+def _beside_one(kind: str) -> str:
+    several = _of_kind(kind)
+    one = next(
+        run
+        for run in _of_kind("classifier")
+        if run.submission.pruner == "dense" and _world(run) == _world(several[0])
     )
+    costs = _costs()
+    rows = [
+        _row(run, costs.get(run.submission.weights_sha256, {}))
+        for run in (one, *sorted(several, key=lambda run: run.submission.measured_sparsity or 0))
+    ]
+    return f"{_where([one, *several])}\n\n{markdown(pd.DataFrame(rows))}"
+
+
+def _row(run: Run, cost: Mapping[str, Any]) -> dict[str, str]:
+    who, numbers = run.submission, headline(run.scores)
+    row = {"submission": who.slug, "kind": who.kind, "sparsity": f"{who.measured_sparsity:.3f}"}
+    row |= {HEADLINE[name].title: f"{numbers[name]:.3f}" for name in NUMBERS}
+    return row | {f"{name.replace('_', ' ')} ×": _multiple(cost.get(name)) for name in MULTIPLES}
+
+
+def _multiple(found: Mapping[str, float] | float | None) -> str:
+    """Of one dense network, which is itself not measured."""
+    if found is None:
+        return "1"
+    return f"{found['value'] if isinstance(found, Mapping) else found:.2f}"
+
+
+def _costs() -> dict[str, Mapping[str, Any]]:
+    """Hash of the weights -> what `bench efficiency` has measured."""
+    files = sorted(ROOT.glob("submissions/*/efficiency.json"))
+    rows = [row for path in files for row in json.loads(path.read_text())["models"]]
+    return {row["weights_sha256"]: row for row in rows}
+
+
+def _world(run: Run) -> tuple[object, ...]:
+    return run.suite, run.submission.architecture, run.limit, run.protocol
+
+
+def _where(runs: Iterable[Run]) -> str:
+    """What a table of runs of one architecture is of."""
+    run, *others = runs
+    every, place = (run, *others), run.environment
+    images = "all test images" if run.limit is None else f"the first {run.limit:,} images"
+    recipes = ", ".join(sorted({f"`{one.submission.recipe}`" for one in every}))
+    commits = ", ".join(sorted({(one.environment.git_commit or "?")[:12] for one in every}))
+    return (
+        f"`{run.submission.architecture}` on `{run.suite}`, {images}, recipes {recipes}, seed "
+        f"{run.submission.seed}. Protocol {run.protocol.version} {run.protocol.preset} "
+        f"`{run.protocol.sha256[:12]}`, {max(one.started[:10] for one in every)}, torch "
+        f"{place.torch.partition('+')[0]} on {place.cpu}, commits {commits}."
+    )
+
+
+def _flows() -> list[Run]:
+    return sorted(_of_kind("flow"), key=lambda run: run.submission.measured_sparsity or 0)
 
 
 def _of_kind(kind: str) -> list[Run]:
@@ -52,3 +112,7 @@ def _values(run: Run, metric: str) -> dict[str, float]:
         for score in run.scores
         if score.task == "likelihood" and score.metric == metric and score.value is not None
     }
+
+
+if __name__ == "__main__":
+    PICTURE.write_bytes(likelihood_png(_flows()))

@@ -27,10 +27,12 @@ from bench.records import Run
 from bench.submissions.card import fields
 from bench.tables import markdown
 from ci.detectors import detectors
+from ci.kinds import bayesian, ensembles, flows
 from ci.shipped import ROOT, frame_of, shipped_runs
 
 README = ROOT / "README.md"
 SUBMITTING = ROOT / "submissions" / "README.md"
+COMPARED = {"lenet5": "paper-30", "resnet18": "short-10-of-10000"}  # architecture -> recipe
 COLUMNS = (
     "accuracy",
     "fgsm_linf",
@@ -46,11 +48,15 @@ COLUMNS = (
 
 def results() -> str:
     """Shipped baselines relative to dense, and which protocol, machine and commit they are of."""
-    runs = shipped_runs()
+    runs = [run for run in shipped_runs() if _compared(run)]
     nearest = relative(summary(frame_of(map(_nearest, runs))))["ood_msp"]
     table = relative(summary(frame_of(runs))).assign(nearest=nearest)
     groups = table.groupby(["suite", "architecture", "recipe"], sort=False)
     return "\n\n".join(_group(rows, runs) for _, rows in reversed(list(groups)))
+
+
+def _compared(run: Run) -> bool:
+    return COMPARED.get(run.submission.architecture) == run.submission.recipe
 
 
 def _nearest(run: Run) -> Run:
@@ -201,6 +207,9 @@ def flags() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "results": results,
     "detectors": detectors,
+    "ensembles": ensembles,
+    "bayesian": bayesian,
+    "flows": flows,
     "metrics": as_markdown,
     "flags": flags,
     "suites": suites,
