@@ -121,10 +121,14 @@ def _arrows() -> str:
 
 
 def _left_out(run: Run) -> list[str]:
-    """What is shipped of the suite and cannot stand beside the run, and why."""
+    """What is shipped of suite and architecture and cannot stand beside the run, and why."""
     mine = group(run)
-    shipped = [group(other) for other in shipped_runs() if other.suite == run.suite]
-    left = [other for other in shipped if other != mine]
+    same = ("suite", "architecture")
+    left = [
+        other
+        for other in map(group, shipped_runs())
+        if other != mine and all(other[name] == mine[name] for name in same)
+    ]
     why = [what for what in mine if any(other[what] != mine[what] for other in left)]
     said = f"{len(left)} shipped runs of {plain(run.suite)} are left out: they differ in "
     return [f"{said}{', '.join(why)}."] if left else []
