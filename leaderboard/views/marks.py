@@ -27,6 +27,8 @@ KNOWN = (
     "imp",
     "edge-popup",
     "edge-popup-after",
+    "snr",
+    "snr-s",
 )
 SEPARATOR = " · "
 

@@ -87,7 +87,7 @@ def test_outcomes_come_out_bit_for_bit(url):
 
 
 def test_runs_whose_outcomes_are_kept_are_told_from_the_others(url):
-    kept = Outcome(predicted=np.zeros(9, int), msp=np.ones(9, np.float32))
+    kept = Outcome(predicted=np.zeros(9, int), confidence=np.ones(9, np.float32))
     first, second, third = (some_run(seed=seed) for seed in range(3))
     with open_store(url) as store:
         save_run(store, first, {"fog/3": kept})
