@@ -4,7 +4,7 @@ Nothing is printed or stored here; every arrow goes down into the tasks.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -112,14 +112,15 @@ def evaluate(
         flags=submission.flags + (("partial",) if only else ()),
         scores=scores,
     )
-    kept = _kept(findings.values(), suite.test.labels)
+    kept = _kept(findings, suite.test.labels)
     return Evaluation(replace(run, flags=run.flags + flags_of(run)), kept)
 
 
-def _kept(findings: Iterable[Findings], labels: np.ndarray) -> dict[str, Outcome]:
-    """The outcomes of all tasks, and the labels that make accuracies of them."""
-    outcomes = {key: kept for found in findings for key, kept in found.outcomes.items()}
-    return outcomes | {TRUTH: true_outcome(labels)} if outcomes else outcomes
+def _kept(findings: Mapping[str, Findings], labels: np.ndarray) -> dict[str, Outcome]:
+    """The outcomes of all tasks, and the labels that make accuracies of them; a flow has none."""
+    outcomes = {key: kept for found in findings.values() for key, kept in found.outcomes.items()}
+    labelled = outcomes and "likelihood" not in findings
+    return outcomes | {TRUTH: true_outcome(labels)} if labelled else outcomes
 
 
 def _chosen(protocol: Protocol, only: Collection[str]) -> list[str]:

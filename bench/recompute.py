@@ -104,6 +104,12 @@ def recompute(claim: Claim, count: int, seed: int, progress: Progress = silent) 
     Returns:
         A sample a task of which answers, or accuracies, are known.
     """
+    if "likelihood" in claim.protocol.tasks:
+        raise BenchError(
+            "E-NOT-COMPARABLE",
+            f"run {claim.run.run_id}: is of a flow, which answers with no class to be compared; "
+            "bench evaluate scores it again",
+        )
     known = claim.outcomes or _stored_accuracies(claim.run)
     places = [place for place in _places(claim) if place.key in known]
     if not places:

@@ -96,6 +96,7 @@ def test_the_record_can_be_true_and_follows_from_the_stored_densities(scored, tm
     with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
         save_run(store, *scored)
         kept = load_outcomes(store, scored.run.run_id)
+    assert set(kept) == {"digits", "patches"}
     assert rescored(scored.run, kept) == []
     kept["patches"].confidence.setflags(write=False)
     moved = {**kept, "patches": kept["digits"]}
