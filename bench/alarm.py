@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from bench.data import ImageSet, Progress, SuiteSpec, silent
@@ -16,6 +15,7 @@ from bench.detectors.known import PASS
 from bench.errors import BenchError
 from bench.inference import Exhibit, batches, gather, group_means
 from bench.models import Normalised
+from bench.models.glow import log_densities
 from bench.models.kinds import kind_of
 from bench.protocol import PROTOCOL
 
@@ -140,10 +140,9 @@ def _reported(images: np.ndarray, known: Known, progress: Progress) -> Iterator[
 def _density_scorer(known: Known, watch: Watch, progress: Progress) -> Scorer:
     """Minus the mean log-density of a group."""
 
-    @torch.inference_mode()
     def score(images: np.ndarray) -> Tensor:
-        parts = [known.model(batch).cpu() for batch in _reported(images, known, progress)]
-        return -group_means(torch.cat(parts), watch.batch_size)
+        stream = _reported(images, known, progress)
+        return -group_means(log_densities(known.model, stream, "the images"), watch.batch_size)
 
     return score
 

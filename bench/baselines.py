@@ -12,7 +12,7 @@ from bench.data import Progress, silent
 from bench.errors import BenchError
 from bench.masks import check_sparsity
 from bench.models import Normalised
-from bench.models.glow import flows_within
+from bench.models.glow import flow_of
 from bench.parents import parent_of
 from bench.plans import Plan, fresh_model, setting_of
 from bench.pruners import Pruner
@@ -173,7 +173,6 @@ def _packed(
 ) -> Path:
     """Writes the submission with its learning curve, and forgets the unfinished work."""
     curve, model = training.setting.curve, training.model.eval()
-    flows = flows_within(model)
     own = {"seed": plan.seed, "recipe": plan.recipe_name, **facts}
     architecture = plan.network.removeprefix(BAYESIAN)
     record = replace(described(facts["slug"], architecture, model).record, **own)
@@ -181,7 +180,7 @@ def _packed(
     files = {"curve.csv": curve_csv(curve)}
     if curve:
         files["curve.png"] = curve_png(curve, f"{record.slug}: {where}")
-    for flow in flows:
+    if flow := flow_of(model):
         files["samples.png"] = samples_png(flow, plan.stream("samples"), f"{record.slug}: {where}")
     pack(training.model, record, folder, {"training": {"suite": plan.suite, **trained}}, files)
     forget(training.setting)

@@ -19,6 +19,7 @@ from bench.files import write_atomically
 from bench.models import Normalised, infer_widths
 from bench.models.channels import resized
 from bench.setting import Epoch, Setting
+from bench.submissions.names import under
 from bench.training import Training, make_trainable, train_epoch
 
 NUMBERS = ("total", "epoch", "cuts", "sparsity")
@@ -47,9 +48,9 @@ def resume(training: Training[Any]) -> None:
     for name in NUMBERS:
         setattr(training, name, state[name])
     training.setting.curve[:] = [Epoch(*row) for row in state["curve"]]
-    training.mask, training.kept = _under("mask.", tensors), _under("kept.", tensors)
-    _fill_model(training, _under("model.", tensors))
-    _fill_optimizer(training, _under("optimizer.", tensors))
+    training.mask, training.kept = under("mask.", tensors), under("kept.", tensors)
+    _fill_model(training, under("model.", tensors))
+    _fill_optimizer(training, under("optimizer.", tensors))
     setting = training.setting
     setting.progress(training.phase, training.epoch, max(training.total, training.epoch))
 
@@ -85,21 +86,13 @@ def _path(training: Training[Any]) -> Path | None:
     return folder / f"{training.phase}.safetensors" if folder else None
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
 def _fill_model(training: Training[Any], tensors: Mapping[str, Tensor]) -> None:
     """Loads the tensors; a network that was narrowed since is built anew at its widths."""
     model = training.model
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if isinstance(model, Normalised) and any(tensors[n].shape != s for n, s in shapes.items()):
         name = training.setting.architecture
-        widths = infer_widths(name, _under("network.", tensors))
+        widths = infer_widths(name, under("network.", tensors))
         training.model = model.around(resized(name, model.network, widths))
         make_trainable(training)
     training.model.load_state_dict(dict(tensors))

@@ -12,8 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from bench.models import prunable
-from bench.models.ensemble import Ensemble
-from bench.models.mean_field import MeanField
+from bench.models.kinds import parts_of
 
 
 def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[str, Tensor]:
@@ -34,7 +33,7 @@ def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[s
     Returns:
         {"conv1.weight": bool CPU tensor of the weight's shape, ...} as `prunable` names them.
 
-    Of an ensemble each member is looked at by itself.
+    Of an ensemble each member is looked at by itself, of a Bayesian network the means.
 
     Raises:
         NotImplementedError: If the network does something for which it is not known here how
@@ -44,15 +43,14 @@ def effective_weights(network: nn.Module, shape: tuple[int, int, int]) -> dict[s
         Vysogorets and Kempe, Connectivity matters: neural network pruning through the lens of
         effective sparsity, 2023.
     """
-    if isinstance(network, Ensemble):
-        return {
-            f"members.{number}.{name}": found
-            for number, member in enumerate(network.members)
-            for name, found in effective_weights(member, shape).items()
-        }
-    if isinstance(network, MeanField):
-        of_means = effective_weights(network.mean, shape)
-        return {f"mean.{name}": effective for name, effective in of_means.items()}
+    return {
+        prefix + name: effective
+        for prefix, part in parts_of(network).items()
+        for name, effective in _of_one(part, shape).items()
+    }
+
+
+def _of_one(network: nn.Module, shape: tuple[int, int, int]) -> dict[str, Tensor]:
     there = {
         name: (parameter.detach().cpu() != 0).double()
         for name, parameter in network.named_parameters()

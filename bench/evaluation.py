@@ -30,7 +30,7 @@ from bench.flags import flags_of
 from bench.inference import Case, Exhibit, Findings, Watcher, exhibit, look_at
 from bench.models import Normalised
 from bench.models.kinds import kind_of
-from bench.protocol import METRICS, PROTOCOLS, Protocol, usual
+from bench.protocol import METRICS, Protocol, usual
 from bench.records import Run, Score
 from bench.store import TRUTH, Outcome, true_outcome
 from bench.submissions import LoadedSubmission, from_module
@@ -158,7 +158,7 @@ def check_kind(kind: str, protocol: Protocol, suite: str) -> None:
             for another kind on a suite without classes; E-UNKNOWN-SUITE.
     """
     check_classes(suite, kind)
-    if (kind == "flow") != (protocol is PROTOCOLS["flows"]):
+    if (kind == "flow") != ("likelihood" in protocol.tasks):
         raise BenchError(
             "E-BAD-VALUE",
             f"preset: got {protocol.preset} for a {kind}; a flow, which gives images a density, is "

@@ -9,8 +9,8 @@ from torch.nn import functional
 from bench.connectivity import effective_weights
 from bench.errors import BenchError
 from bench.models import ends, prunable
-from bench.models.ensemble import Ensemble
 from bench.models.glow import Glow
+from bench.models.kinds import parts_of
 from bench.models.sparsity import measured_sparsity
 
 PATTERNS = ((1, 8), (1, 4), (2, 8), (1, 2), (2, 4), (4, 8))  # the strictest first
@@ -121,7 +121,7 @@ def image_shape(network: nn.Module) -> tuple[int, int, int]:
         return network.shape
     channels, _ = ends(network)
     size = 28 if channels == 1 else 32
-    one = network.members[0] if isinstance(network, Ensemble) else network
+    one = next(iter(parts_of(network).values()))
     named = getattr(one, "pretrained_cfg", {}).get("input_size", (channels, size, size))
     return channels, named[1], named[2]
 

@@ -56,6 +56,7 @@ class Recipe:
 
 
 PLATEAU, DROP = 1e-4, 0.1  # share by which a better loss is lower, factor on the rate: PyTorch's
+_glow = partial(Recipe, batch_size=64, learning_rate=1e-5, weight_decay=0.0, augment=False)
 _bayesian = partial(
     Recipe,
     batch_size=256,
@@ -73,30 +74,10 @@ RECIPES: Mapping[str, Recipe] = {
     "short-10-of-10000": Recipe(epochs=10, early=2, batch_size=128, bfloat16=True, images=10_000),
     "tiny-4-of-10000": Recipe(epochs=4, early=1, batch_size=128, augment=False, images=10_000),
     "digits-20": Recipe(epochs=20, early=4, batch_size=64),
-    "glow-paper": Recipe(  # 100 000 steps on 60 000 images
-        epochs=107, early=21, batch_size=64, learning_rate=1e-5, weight_decay=0.0, augment=False
-    ),
-    "glow-paper-39": Recipe(  # 100 000 steps on 162 770 images
-        epochs=39, early=8, batch_size=64, learning_rate=1e-5, weight_decay=0.0, augment=False
-    ),
-    "glow-6-of-20000": Recipe(
-        epochs=6,
-        early=2,
-        batch_size=64,
-        learning_rate=2e-3,
-        weight_decay=0.0,
-        augment=False,
-        images=20_000,
-    ),
-    "glow-4-of-1000": Recipe(
-        epochs=4,
-        early=2,
-        batch_size=64,
-        learning_rate=2e-3,
-        weight_decay=0.0,
-        augment=False,
-        images=1_000,
-    ),
+    "glow-paper": _glow(epochs=107, early=21),  # 100 000 steps on 60 000 images
+    "glow-paper-39": _glow(epochs=39, early=8),  # the same on 162 770 images
+    "glow-6-of-20000": _glow(epochs=6, early=2, learning_rate=2e-3, images=20_000),
+    "glow-4-of-1000": _glow(epochs=4, early=2, learning_rate=2e-3, images=1_000),
     "bayesian-200": _bayesian(epochs=200, early=40),
     "bayesian-200-reverse-kl": _bayesian(epochs=200, early=40, reverse_kl=True),
     "bayesian-10": _bayesian(epochs=10, early=2),

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from bench.errors import BenchError
 from bench.models import prunable
-from bench.models.glow import flows_within
+from bench.models.glow import flow_of
 from bench.models.kinds import kind_of
 from bench.records import Scope
 from bench.setting import Setting
@@ -228,7 +228,7 @@ def _curvature(
 
 def _summed(network: nn.Module, loss: Loss) -> Callable[[Tensor, Tensor], Tensor]:
     """(answers, labels) -> the loss, summed over images."""
-    for flow in flows_within(network):
+    if flow := flow_of(network):
         return lambda log_density, _: flow.bits_per_dimension(log_density).sum()
     return LOSSES[loss]
 

@@ -5,7 +5,7 @@ What is pruned, and when, is decided in `pruners/moments.py`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from bench import masks
-from bench.models.glow import flows_within
+from bench.models.glow import Glow, flow_of
 from bench.setting import Epoch, Setting
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -32,14 +32,14 @@ def likelihood(
     model: nn.Module, images: Tensor, _: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, None]:
     """Mean bits per dimension of a batch under a flow, with uniform noise within the bins."""
-    (flow,) = flows_within(model)
+    flow = cast(Glow, flow_of(model))
     noise = torch.rand((len(images), *flow.shape), generator=generator).to(images.device)
     return flow.bits_per_dimension(flow(images, noise)).mean(), None
 
 
 def usual_loss(model: nn.Module) -> Loss:
     """Of a flow its bits per dimension, of all else the cross-entropy."""
-    return likelihood if flows_within(model) else classification
+    return likelihood if flow_of(model) else classification
 
 
 @dataclass(slots=True, eq=False)

@@ -9,7 +9,7 @@ from bench.protocol import PROTOCOL
 from bench.records import Run, from_json
 from bench.tables import markdown
 from ci.paper import TABLE_4, TABLE_4_COLUMNS
-from ci.shipped import ROOT
+from ci.shipped import ROOT, where
 
 STORED = ROOT / "submissions" / "lenet5-dense" / "detectors.json"
 PAPERS = ("msp", "gradnorm", "sensnorm", "sensnorm-ce", "sensnorm-authors")
@@ -35,20 +35,15 @@ def detectors() -> str:
 
 
 def _title(run: Run) -> str:
-    where, who = run.environment, run.submission
     errors = [
         score.stderr
         for score in run.scores
         if score.task == "outliers" and score.detector == "sensnorm" and score.stderr is not None
     ]
     return (
-        f"AUROC of `{who.slug}`, {who.architecture} on `{run.suite}`, recipe `{who.recipe}`, seed "
-        f"{who.seed}. Protocol {run.protocol.version} {run.protocol.preset} "
-        f"`{run.protocol.sha256[:12]}`, {run.started[:10]}, torch "
-        f"{where.torch.partition('+')[0]} on {where.cpu}, commit "
-        f"{(where.git_commit or 'unknown')[:12]}. `{SHIFT}`: mean over the corruptions at severity "
-        f"5. SensNorm and ODIN see the first {PROTOCOL.gradient_groups} groups of a set, of a "
-        f"corruption the first {-(-PROTOCOL.gradient_groups // len(PROTOCOL.corruptions))}; the "
+        f"AUROC of `{run.submission.slug}`, {where([run])} `{SHIFT}`: mean over the corruptions at "
+        f"severity 5. SensNorm and ODIN see the first {PROTOCOL.gradient_groups} groups of a set, "
+        f"of a corruption the first {-(-PROTOCOL.gradient_groups // len(PROTOCOL.corruptions))}; the "
         f"standard error of SensNorm on an outlier set is at most {max(errors):.3f}."
     )
 

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from bench.headline import HEADLINE, headline
 from bench.likelihood_chart import likelihood_png
 from bench.records import Run
 from bench.tables import markdown
-from ci.shipped import ROOT, shipped_runs
+from ci.shipped import ROOT, shipped_runs, where
 
 PICTURE = ROOT / "leaderboard" / "likelihood.png"
 NUMBERS = ("accuracy", "fgsm_linf", "shift", "ood_msp", "brier")
@@ -39,7 +39,7 @@ def flows() -> str:
         row = {"flow": run.submission.pruner, "sparsity": f"{run.submission.measured_sparsity:.3f}"}
         row["bits per dimension"] = f"{_values(run, 'bits_per_dim')[run.suite]:.3f}"
         rows.append(row | {f"AUROC {name}": f"{value:.3f}" for name, value in areas.items()})
-    return f"{_where(runs)}\n\n{markdown(pd.DataFrame(rows))}"
+    return f"{where(runs)}\n\n{markdown(pd.DataFrame(rows))}"
 
 
 def _beside_one(kind: str) -> str:
@@ -54,7 +54,7 @@ def _beside_one(kind: str) -> str:
         _row(run, costs.get(run.submission.weights_sha256, {}))
         for run in (one, *sorted(several, key=lambda run: run.submission.measured_sparsity or 0))
     ]
-    return f"{_where([one, *several])}\n\n{markdown(pd.DataFrame(rows))}"
+    return f"{where([one, *several])}\n\n{markdown(pd.DataFrame(rows))}"
 
 
 def _row(run: Run, cost: Mapping[str, Any]) -> dict[str, str]:
@@ -80,21 +80,6 @@ def _costs() -> dict[str, Mapping[str, Any]]:
 
 def _world(run: Run) -> tuple[object, ...]:
     return run.suite, run.submission.architecture, run.limit, run.protocol
-
-
-def _where(runs: Iterable[Run]) -> str:
-    """What a table of runs of one architecture is of."""
-    run, *others = runs
-    every, place = (run, *others), run.environment
-    images = "all test images" if run.limit is None else f"the first {run.limit:,} images"
-    recipes = ", ".join(sorted({f"`{one.submission.recipe}`" for one in every}))
-    commits = ", ".join(sorted({(one.environment.git_commit or "?")[:12] for one in every}))
-    return (
-        f"`{run.submission.architecture}` on `{run.suite}`, {images}, recipes {recipes}, seed "
-        f"{run.submission.seed}. Protocol {run.protocol.version} {run.protocol.preset} "
-        f"`{run.protocol.sha256[:12]}`, {max(one.started[:10] for one in every)}, torch "
-        f"{place.torch.partition('+')[0]} on {place.cpu}, commits {commits}."
-    )
 
 
 def _flows() -> list[Run]:

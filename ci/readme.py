@@ -28,7 +28,7 @@ from bench.submissions.card import fields
 from bench.tables import markdown
 from ci.detectors import detectors
 from ci.kinds import bayesian, ensembles, flows
-from ci.shipped import ROOT, frame_of, shipped_runs
+from ci.shipped import ROOT, frame_of, shipped_runs, where
 
 README = ROOT / "README.md"
 SUBMITTING = ROOT / "submissions" / "README.md"
@@ -75,18 +75,7 @@ def _group(rows: pd.DataFrame, runs: list[Run]) -> str:
         if (run.suite, run.submission.architecture, run.submission.recipe) == family
         and run.protocol.sha256 == first["protocol"]
     ]
-    where = measured[0].environment
-    days = sorted(run.started[:10] for run in measured)
-    limit = first["limit"]
-    images = "all test images" if pd.isna(limit) else f"the first {limit:,.0f} images of each set"
-    title = (
-        f"`{first['architecture']}` on `{first['suite']}`, {images}, recipe `{first['recipe']}`, "
-        f"seeds: {int(rows['seeds'].max())}. Protocol {measured[0].protocol.version} "
-        f"`{first['protocol'][:12]}`, {days[-1]}, "
-        f"torch {where.torch.partition('+')[0]} on {where.cpu}, commits "
-        f"{', '.join(sorted({(r.environment.git_commit or 'unknown')[:12] for r in measured}))}."
-    )
-    return f"{title}\n\n{markdown(_shown(rows, measured))}"
+    return f"{where(measured)}\n\n{markdown(_shown(rows, measured))}"
 
 
 def _shown(rows: pd.DataFrame, runs: list[Run]) -> pd.DataFrame:

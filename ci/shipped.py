@@ -1,7 +1,7 @@
 """The runs that the repository ships."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +23,22 @@ def shipped_runs() -> list[Run]:
 def comparable_runs(run: Run) -> list[Run]:
     """Shipped runs that may stand beside a run: of its architecture, suite, limit and protocol."""
     return [other for other in shipped_runs() if group(other) == group(run)]
+
+
+def where(runs: Sequence[Run]) -> str:
+    """What runs that stand in one table are of, and where they were made."""
+    run, *_ = runs
+    place, protocol = run.environment, run.protocol
+    images = "all images" if run.limit is None else f"the first {run.limit:,} images of each set"
+    recipes = ", ".join(sorted({f"`{one.submission.recipe}`" for one in runs}))
+    seeds = ", ".join(sorted({str(one.submission.seed) for one in runs}))
+    commits = ", ".join(sorted({(one.environment.git_commit or "unknown")[:12] for one in runs}))
+    return (
+        f"`{run.submission.architecture}` on `{run.suite}`, {images}, recipe {recipes}, seed "
+        f"{seeds}. Protocol {protocol.version} {protocol.preset} `{protocol.sha256[:12]}`, "
+        f"{max(one.started[:10] for one in runs)}, torch {place.torch.partition('+')[0]} on "
+        f"{place.cpu}, commits {commits}."
+    )
 
 
 def frame_of(runs: Iterable[Run]) -> pd.DataFrame:

@@ -17,12 +17,12 @@ from bench.errors import BenchError
 from bench.models import Normalised
 from bench.models.flow_steps import ActNorm
 from bench.models.glow import fresh_flow
-from bench.models.glow_files import glow_of
 from bench.plans import fresh_model
 from bench.recipes import RECIPES, Recipe, default_recipe
 from bench.samples import samples_png
 from bench.setting import Epoch, Setting
 from bench.submissions.card import read_card
+from bench.submissions.flow_files import glow_of
 from bench.submissions.read import read_weights
 from bench.training import Training, classification, likelihood, usual_loss
 from tests.models.flows import ADDITIVE, generator, lively

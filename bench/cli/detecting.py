@@ -1,7 +1,7 @@
 """The command that looks for anomalies among a user's own images: detect."""
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,12 +80,12 @@ def detect(
     from bench.environment import choose_device
     from bench.submissions import load_submission
 
-    watch = Watch(detector or "sensnorm", batch_size, false_alarms)
     mean, std = options.normalisation(normalize)
     submission = load_submission(model, architecture=arch, mean=mean, std=std)
-    if detector is None and submission.record.kind == "flow":
-        watch = replace(watch, detector=LIKELIHOOD)
-    check_classes(suite, submission.record.kind)
+    kind = submission.record.kind
+    usual = LIKELIHOOD if kind == "flow" else "sensnorm"
+    watch = Watch(detector or usual, batch_size, false_alarms)
+    check_classes(suite, kind)
     submission.model.to(choose_device(device))
     spec = suite_spec(suite)
     with shown(quiet) as progress:

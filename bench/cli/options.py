@@ -52,7 +52,8 @@ Architecture = Annotated[
     typer.Option(
         "--arch",
         help="Architecture: a name of the table (lenet5, resnet18, resnet18-relu, alexnet, conv6, "
-        "conv6-plain, lenet5-plain), of the plain ones also bayesian:NAME for Bayesian weights; "
+        "conv6-plain, lenet5-plain), of the plain ones also bayesian:NAME for Bayesian weights; a "
+        "flow (glow, glow-affine, glow-small, glow-tiny); "
         "timm:NAME or robustbench:NAME. Default: found by the names of the tensors.",
         autocompletion=completing(_architectures),
     ),

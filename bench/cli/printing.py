@@ -11,7 +11,7 @@ from rich.table import Table
 from bench.errors import one_line
 from bench.flags import meanings
 from bench.metric_meanings import QUANTILES
-from bench.protocol import METRICS, Protocol
+from bench.protocol import Protocol
 from bench.records import CONDITIONS, Run, Score
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def print_protocol(protocol: Protocol) -> None:
     arrows = {True: "higher", False: "lower", None: ""}
     print_rows(
         ("metric", "better", "unit", "meaning"),
-        [(n, arrows[m.higher_is_better], m.unit, m.meaning) for n, m in METRICS.items()],
+        [(n, arrows[m.higher_is_better], m.unit, m.meaning) for n, m in protocol.metrics.items()],
     )
 
 

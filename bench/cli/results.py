@@ -21,7 +21,13 @@ app = typer.Typer()
 RunId = Annotated[str, typer.Argument(help="Run id, or the first digits of it.")]
 By = Annotated[str, typer.Option("--by", help="Column to rank by.")]
 HEADLINE = (
-    *("accuracy", "fgsm_linf", "shift", "ood_msp", "brier", "likelihood_auroc", "latency_ratio"),
+    "accuracy",
+    "fgsm_linf",
+    "shift",
+    "ood_msp",
+    "brier",
+    "likelihood_auroc",
+    "latency_ratio",
 )
 
 

@@ -50,10 +50,10 @@ function scaled(numbers, count, from, to) {
   return { ...scale, at: (value) => from + ((value - scale.low) / (scale.high - scale.low)) * (to - from) };
 }
 
-// The same network and recipe as the runs beside it; several may be in one group.
+// Of single networks, as ratios are; several architectures and recipes may be in one group.
 function denseLines(rows, value) {
   const lines = new Map();
-  for (const row of rows.filter((one) => one.get("pruner") === "dense" && value(one) !== null)) {
+  for (const row of rows.filter((one) => one.get("pruner") === "dense" && !["ensemble", "bayesian"].includes(one.get("kind")) && value(one) !== null)) {
     const name = `${row.get("architecture")}, ${row.get("recipe") ?? "recipe not declared"}`;
     lines.set(name, [...(lines.get(name) ?? []), value(row)]);
   }

@@ -22,6 +22,7 @@ WHO: Mapping[str, str] = {
     "pruner": "Method that pruned it, as declared; dense for none.",
     "sparsity": f"Measured {METRICS['sparsity'].meaning}.",
     "architecture": "Network that was pruned.",
+    "kind": "One network (classifier), several that answer as one, sampled weights, or a density.",
     "moment": "When it was pruned, as declared: before, early in, during or after training.",
     "scope": "Weights compete over all layers (global) or within each (local), as declared.",
     "structure": "Single weights (unstructured) or whole channels (structured), as declared.",

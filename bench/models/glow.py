@@ -6,7 +6,7 @@ References:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar, cast
 
@@ -107,7 +107,7 @@ class Glow(nn.Module):
             noise: (N, *shape) in [0, 1), where in its bin each value is; None for the middle.
 
         Returns:
-            (N,) in nats: `bits_per_dimension` of it are those of the rounded image.
+            (N,) in nats.
         """
         encoded = self.encode(self.values(images, noise))
         unit = self.dimensions * int(self.bits) * math.log(2)
@@ -170,7 +170,7 @@ class Glow(nn.Module):
 
 
 def bits_per_dimension(log_density: Number, dimensions: int) -> Number:
-    """−log p / (D log 2): what a lossless code by the density takes, per value of an image.
+    """−log p / (D log 2). Of noise within the bins its mean bounds a lossless code from above.
 
     Args:
         log_density: In nats, of a bin's width, as a `Glow` answers.
@@ -213,6 +213,27 @@ def fresh_flow(form: Form, generator: torch.Generator) -> Glow:
     return flow.eval()
 
 
-def flows_within(model: nn.Module) -> list[Glow]:
-    """The flow that a model is or has in it; empty for a model of another kind."""
-    return [module for module in model.modules() if isinstance(module, Glow)]
+def flow_of(model: nn.Module) -> Glow | None:
+    """The flow that a model is, be it behind a normalisation or not; None for another kind."""
+    return next((module for module in model.modules() if isinstance(module, Glow)), None)
+
+
+@torch.inference_mode()
+def log_densities(flow: nn.Module, stream: Iterable[Tensor], name: str) -> Tensor:
+    """One forward pass of a flow over a stream of batches.
+
+    Args:
+        flow: Answers (B, C, H, W) float32 with (B,) nats.
+        stream: Batches on its device.
+        name: Name of the image set, for the error.
+
+    Returns:
+        (N,) float32 on the CPU.
+
+    Raises:
+        BenchError: E-BAD-OUTPUT if one is not finite.
+    """
+    found = torch.cat([flow(batch).float().cpu() for batch in stream])
+    if not found.isfinite().all():
+        raise BenchError("E-BAD-OUTPUT", f"the log-densities of {name} are not all finite numbers")
+    return found

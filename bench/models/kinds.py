@@ -24,6 +24,13 @@ def head(network: nn.Module) -> nn.Linear | None:
     return last_linear(network) if kind_of(network) == "classifier" else None
 
 
+def parts_of(network: nn.Module) -> dict[str, nn.Module]:
+    """What a network is made of that is as it would be alone: prefix of its names -> network."""
+    if isinstance(network, Ensemble):
+        return {f"members.{number}.": one for number, one in enumerate(network.members)}
+    return {"mean.": network.mean} if isinstance(network, MeanField) else {"": network}
+
+
 def members_of(model: Normalised) -> list[Normalised]:
     """The networks that are trained apart from each other: an ensemble's members, else itself."""
     if isinstance(model.network, Ensemble):

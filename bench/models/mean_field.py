@@ -8,9 +8,8 @@ from torch.func import functional_call
 from torch.nn.functional import softplus
 
 from bench.errors import BenchError
-from bench.models.ensemble import MEANS
+from bench.models.ensemble import mean_of_probabilities
 from bench.models.network import prunable
-from bench.records import Combine
 from bench.streams import stream
 
 SAMPLES = 5
@@ -28,7 +27,6 @@ class MeanField(nn.Module):
 
     Args:
         network: Its parameters are the means.
-        combine: What is averaged, as in `Ensemble`.
 
     Raises:
         BenchError: E-UNKNOWN-ARCHITECTURE for a network with buffers, such as BatchNorm's.
@@ -39,7 +37,7 @@ class MeanField(nn.Module):
 
     noise: Tensor
 
-    def __init__(self, network: nn.Module, combine: Combine = "probabilities") -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         if any(True for _ in network.buffers()):
             raise BenchError(
@@ -47,7 +45,7 @@ class MeanField(nn.Module):
                 f"{type(network).__name__}: has running statistics, which cannot be Bayesian; "
                 "expected a network without BatchNorm, like conv6-plain",
             )
-        self.mean, self.combine = network, combine
+        self.mean = network
         self.rho = _tree({name: torch.zeros_like(mean) for name, mean in self.means.items()})
         count = sum(mean.numel() for mean in self.means.values())
         noise = torch.empty(SAMPLES, count).normal_(generator=stream("samples of the weights"))
@@ -88,7 +86,7 @@ class MeanField(nn.Module):
         answers = [
             functional_call(self.mean, weights, (inputs,)) for weights in self.samples(self.noise)
         ]
-        return MEANS[self.combine](torch.stack(answers))
+        return mean_of_probabilities(torch.stack(answers))
 
 
 def divergence(network: MeanField, *, reverse: bool = False) -> Tensor:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from bench.models.ensemble import Ensemble
-from bench.models.mean_field import MeanField
+from bench.models.kinds import parts_of
 from bench.models.network import prunable
 
 TINY = 1e-8  # a weight that may have been meant to be zero
@@ -35,13 +34,17 @@ def measured_sparsity(network: nn.Module, dense: nn.Module | None = None) -> Spa
 
     Args:
         network: As loaded; masks already folded in.
-        dense: The same architecture, or that of each member, at full width; None counts against
-            the network itself.
+        dense: The same architecture, or that of each of its parts, at full width; None counts
+            against the network itself.
 
     Returns:
         The counts. Weights that were removed count as zeros.
     """
-    counts = _dense_weights(network, dense or network)
+    counts = {
+        prefix + name: weight.numel()
+        for prefix, part in parts_of(network).items()
+        for name, weight in prunable(dense or part).items()
+    }
     left = {name: int(weight.count_nonzero()) for name, weight in prunable(network).items()}
     layers = {
         name.removesuffix(".weight"): 1 - left[name] / count for name, count in counts.items()
@@ -53,18 +56,6 @@ def measured_sparsity(network: nn.Module, dense: nn.Module | None = None) -> Spa
         layers=layers,
         counts={name.removesuffix(".weight"): count for name, count in counts.items()},
     )
-
-
-def _dense_weights(network: nn.Module, dense: nn.Module) -> dict[str, int]:
-    counts = {name: weight.numel() for name, weight in prunable(dense).items()}
-    if dense is network:
-        return counts
-    parts = [""]
-    if isinstance(network, Ensemble):
-        parts = [f"members.{member}." for member in range(len(network.members))]
-    elif isinstance(network, MeanField):
-        parts = ["mean."]
-    return {part + name: count for part in parts for name, count in counts.items()}
 
 
 @dataclass(frozen=True, slots=True)

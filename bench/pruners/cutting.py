@@ -9,7 +9,7 @@ from bench import masks
 from bench.errors import BenchError
 from bench.models import Normalised, architecture, prunable
 from bench.models.channels import channel_slices, narrowed, remove_channels
-from bench.models.glow import flows_within
+from bench.models.glow import flow_of
 from bench.nodes import keep_nodes, node_scores
 from bench.pruners import Pruner
 from bench.pruners.flows import in_glow_scope
@@ -52,7 +52,7 @@ def _scores(training: Training[Normalised], pruner: Pruner, sparsity: float) -> 
     training.model.eval()
     drawn = setting.data.batches(SCORING_BATCH_SIZE, setting.stream(f"scoring {step}"))
     batches = list(islice(drawn, pruner.score_batches))
-    if flows_within(training.model):
+    if flow_of(training.model):
         batches = [part for batch in batches for part in _parts(*batch)]
     scoring = Scoring(
         training.model,

@@ -55,8 +55,7 @@ class Model(_Section):
     architecture: Text | None = _field("of the table, or `timm:NAME`, `robustbench:NAME`")
     members: list[Slug] = _field("of an ensemble: folders beside this file, each a submission", [])
     combine: Combine = _field(
-        "what an ensemble, or a Bayesian network, averages: `probabilities` or `logits`",
-        "probabilities",
+        "what an ensemble averages: `probabilities` or `logits`", "probabilities"
     )
     sha256: Sha256 | None = _field("of the canonical weights; refused if they were changed")
     packed_from: Sha256 | None = _field("SHA-256 of the file that `bench pack` read them from")

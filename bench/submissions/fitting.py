@@ -9,11 +9,18 @@ from torch import Tensor, nn
 from bench.errors import BenchError
 from bench.models import ARCHITECTURES, build, infer_widths, prunable
 from bench.models.glow import FLOWS
-from bench.models.glow_files import flow_name, glow_of, is_flow
 from bench.models.mean_field import MeanField
 from bench.records import BAYESIAN
 from bench.submissions.bounded import built_within
-from bench.submissions.names import fold_masks, with_aliases, without_prefix
+from bench.submissions.flow_files import flow_name, glow_of, is_flow
+from bench.submissions.names import (
+    check_shapes,
+    fold_masks,
+    names_of,
+    under,
+    with_aliases,
+    without_prefix,
+)
 
 MOST_CLASSES, MOST_CHANNELS = 100_000, 64
 
@@ -48,7 +55,7 @@ def fit(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, n
 
 def _mean_field(tensors: Mapping[str, Tensor], architecture: str | None) -> tuple[str, MeanField]:
     """The network of the means, and σ beside them."""
-    means, rhos = _under("mean.", tensors), _under("rho.", tensors)
+    means, rhos = under("mean.", tensors), under("rho.", tensors)
     if means.keys() != rhos.keys() or len(means) + len(rhos) < len(tensors):
         alone = sorted(means.keys() ^ rhos.keys()) or sorted(tensors)
         raise BenchError(
@@ -68,17 +75,9 @@ def _mean_field(tensors: Mapping[str, Tensor], architecture: str | None) -> tupl
     return name, sampled.eval()
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
 def _recognised(tensors: Mapping[str, Tensor]) -> str:
     for name in ARCHITECTURES:
-        if _weights(_outline(name, tensors).state_dict()) == _weights(tensors):
+        if names_of(_outline(name, tensors).state_dict()) == names_of(tensors):
             return name
     raise BenchError(
         "E-UNKNOWN-ARCHITECTURE",
@@ -100,11 +99,6 @@ def _outline(name: str, tensors: Mapping[str, Tensor], **form: Any) -> nn.Module
         return build(name, **form)
 
 
-def _weights(tensors: Mapping[str, Tensor]) -> set[str]:
-    """Names without BatchNorm's counters, which evaluation does not use."""
-    return {name for name in tensors if not name.endswith("num_batches_tracked")}
-
-
 def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
     layers = list(prunable(_outline(name, tensors)))
     ends = tensors.get(layers[0]), tensors.get(layers[-1])
@@ -123,7 +117,7 @@ def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
     widths = infer_widths(name, tensors) if name in ARCHITECTURES else None
     form: dict[str, Any] = {"classes": classes, "channels": channels, "widths": widths}
     network = _outline(name, tensors, **form)
-    _check_shapes(name, network.state_dict(), tensors)
+    check_shapes(name, network.state_dict(), tensors)
     if widths:  # now that its memory is known to be that of the file
         network = build(name, **form)
     shaped = {key: tensor for key, tensor in tensors.items() if _is_loadable(key, tensor)}
@@ -134,20 +128,3 @@ def _filled(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
 def _is_loadable(name: str, tensor: Tensor) -> bool:
     """BatchNorm's counters are not checked with the rest, and none of them is needed."""
     return tensor.dim() == 0 or not name.endswith("num_batches_tracked")
-
-
-def _check_shapes(name: str, expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:
-    missing, unknown = _weights(expected) - _weights(got), _weights(got) - _weights(expected)
-    if missing or unknown:
-        raise BenchError(
-            "E-WRONG-WEIGHTS",
-            f"not the tensors of {name}: missing {sorted(missing)[:4]}, "
-            f"unknown {sorted(unknown)[:4]}; is it another --arch?",
-        )
-    for key in _weights(expected):
-        if expected[key].shape != got[key].shape:
-            raise BenchError(
-                "E-WRONG-WEIGHTS",
-                f"{key}: got shape {tuple(got[key].shape)}, expected "
-                f"{tuple(expected[key].shape)} in {name} of these widths",
-            )

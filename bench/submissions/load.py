@@ -14,7 +14,6 @@ from bench.models import ADAPTERS, ARCHITECTURES, Normalised, build, ends, pruna
 from bench.models.ensemble import Ensemble
 from bench.models.glow import Glow
 from bench.models.kinds import kind_of
-from bench.models.mean_field import MeanField
 from bench.models.sparsity import measured_sparsity
 from bench.records import Submission
 from bench.submissions.canonical import canonical_bytes, weights_sha256
@@ -142,14 +141,13 @@ def _from_card(folder: Path, card: Card) -> LoadedSubmission:
 
 
 def _single(folder: Path, card: Card) -> tuple[str, Normalised]:
-    if card.model.members:
+    if card.model.members or card.model.combine != "probabilities":
         raise BenchError(
             "E-SUBMISSION-TOML",
-            f"{folder}: model.members: got some in a {card.kind}, expected none",
+            f"{folder}: model.members and combine: got some in a {card.kind}, they are of an "
+            "ensemble",
         )
     name, network = fit(read_weights(folder / WEIGHTS).tensors, card.model.architecture)
-    if isinstance(network, MeanField):
-        network.combine = card.model.combine
     return name, Normalised(network, tuple(card.input.mean), tuple(card.input.std))
 
 

@@ -56,3 +56,44 @@ def with_aliases(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if len(renamed) != len(tensors):
         raise BenchError("E-WRONG-WEIGHTS", "two tensors have the same name but for its spelling")
     return renamed
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def names_of(tensors: Mapping[str, Tensor]) -> set[str]:
+    """Names without BatchNorm's counters, which evaluation does not use."""
+    return {name for name in tensors if not name.endswith("num_batches_tracked")}
+
+
+def check_shapes(name: str, expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> None:
+    """Refuses other names or shapes than those of a network.
+
+    Args:
+        name: Of the network, for the message.
+        expected: Its state dict.
+        got: Tensors of a file.
+
+    Raises:
+        BenchError: E-WRONG-WEIGHTS.
+    """
+    missing, unknown = names_of(expected) - names_of(got), names_of(got) - names_of(expected)
+    if missing or unknown:
+        raise BenchError(
+            "E-WRONG-WEIGHTS",
+            f"not the tensors of {name}: missing {sorted(missing)[:4]}, "
+            f"unknown {sorted(unknown)[:4]}; is it another --arch?",
+        )
+    for key in names_of(expected):
+        if expected[key].shape != got[key].shape:
+            raise BenchError(
+                "E-WRONG-WEIGHTS",
+                f"{key}: got shape {tuple(got[key].shape)}, expected "
+                f"{tuple(expected[key].shape)} in {name} of these widths",
+            )

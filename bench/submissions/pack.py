@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.models import Normalised
-from bench.models.mean_field import MeanField
 from bench.records import Submission
 from bench.submissions.canonical import canonical_bytes, weights_sha256
 from bench.submissions.card import FILE, WEIGHTS, card_of, card_toml
@@ -54,8 +53,6 @@ def pack(
         },
         "training": {"recipe": record.recipe, "seed": record.seed},
     }
-    if isinstance(model.network, MeanField):
-        facts["model"] = {**facts["model"], "combine": model.network.combine}
     own = {name: {**fields, **further.get(name, {})} for name, fields in facts.items()}
     card = card_of({"schema": 1, "slug": record.slug, "kind": record.kind, **further, **own})
     content = {WEIGHTS: canonical_bytes(tensors), FILE: card_toml(card).encode()}

@@ -4,9 +4,10 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from bench.densities import window
 from leaderboard.grid import grid
 from leaderboard.view import View
-from leaderboard.views.likelihood import bars, histogram, table
+from leaderboard.views.likelihood import histogram, histograms, table
 from leaderboard.views.names import named
 
 AT_FIRST = 4
@@ -37,12 +38,13 @@ def show(view: View) -> None:
         "left of the test set's; AUROC is that of minus the log-density, higher is better. Each "
         "bar is a twentieth of the images."
     )
-    drawn = bars(scores)
+    drawn = histograms(scores)
+    domain = window(part["low"].tolist() for _, part in drawn.groupby(["run_id", "set"]))
     sets = [view.suite, *(name for name in drawn["set"].unique() if name != view.suite)]
     for run in chosen:
         st.text(f"{offered[run]} · sparsity {rows.loc[run, 'sparsity']:.3g}")
         st.altair_chart(
-            histogram(drawn[drawn["run_id"] == run], sets),
+            histogram(drawn[drawn["run_id"] == run], sets, domain),
             width="stretch",
             alt=f"Histogram of log-densities by {offered[run]}. The table below has its numbers.",
         )

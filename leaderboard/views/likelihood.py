@@ -1,66 +1,54 @@
 """How probable flows find images: DataFrame in, table or chart out (the paper's Figure 4)."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import altair as alt
 import pandas as pd
 
+from bench.densities import Bar, bars
 from bench.metric_meanings import QUANTILES
 from leaderboard.views.marks import COLOURS
 
 HEIGHT = 260
-BEYOND = 0.3  # of the width of the middle 90 % of all sets, that is drawn on each side of it
-THIN = 1e-3  # of the range of a set: the narrowest bar, where many images are alike
 
 
-def bars(scores: pd.DataFrame) -> pd.DataFrame:
-    """A histogram of bars of equal areas, a twentieth of the images each.
+def histograms(scores: pd.DataFrame) -> pd.DataFrame:
+    """Bars of a twentieth of the images each.
 
     Args:
         scores: Of `bench.store.score_frame`, of the task likelihood.
 
     Returns:
-        `run_id`, `set`, `low` and `high` in nats, `density` of images a nat, `images` (e.g. `5 % to
-        10 %`).
+        `run_id`, `set`, `images` (e.g. `5 % to 10 %`), `low` and `high` in nats, and `height`, the
+        share of the images a nat.
     """
-    ends = scores[scores["metric"].isin(list(QUANTILES))].assign(
-        share=lambda table: table["metric"].map(QUANTILES)
-    )
-    ends = ends.dropna(subset=["value"]).sort_values(["run_id", "set", "share"])
-    grouped = ends.groupby(["run_id", "set"], sort=False)
-    range_ = grouped["value"].transform("max") - grouped["value"].transform("min")
-    table = ends[["run_id", "set"]].assign(
-        low=ends["value"],
-        high=grouped["value"].shift(-1),
-        area=grouped["share"].shift(-1) - ends["share"],
-        images=[f"{share:.0%} to {share + 0.05:.0%}" for share in ends["share"]],
-        least=range_ * THIN + 1e-9,
-    )
-    table = table.dropna(subset=["high"])
-    width = (table["high"] - table["low"]).clip(lower=table["least"])
-    return table.assign(density=table["area"] / width).drop(columns=["area", "least"])
+    ends = scores.assign(share=scores["metric"].map(QUANTILES)).dropna(subset=["share", "value"])
+    ends = ends.sort_values("share", kind="stable")
+    rows = [
+        {"run_id": run, "set": name, "images": f"{first:.0%} to {last:.0%}", **bar._asdict()}
+        for (run, name), own in ends.groupby(["run_id", "set"], sort=False)
+        for (first, last), bar in zip(pairwise(own["share"]), bars(list(own["value"])), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["run_id", "set", "images", *Bar._fields])
 
 
-def histogram(bars: pd.DataFrame, sets: list[str]) -> alt.Chart:
+def histogram(drawn: pd.DataFrame, sets: list[str], domain: tuple[float, float]) -> alt.Chart:
     """The bars of one run, a colour for each set.
 
     Args:
-        bars: Of `bars`, of one run.
+        drawn: Of `histograms`, of one run.
         sets: All that may be drawn, the test set first.
+        domain: From where to where, in nats.
     """
-    span = bars["high"].quantile(0.95) - bars["low"].quantile(0.05)
-    domain = [
-        float(bars["low"].quantile(0.05) - BEYOND * span),
-        float(bars["high"].quantile(0.95) + BEYOND * span),
-    ]
     colours = [COLOURS[place % len(COLOURS)] for place in range(len(sets))]
     return (
-        alt.Chart(bars)
+        alt.Chart(drawn)
         .mark_rect(opacity=0.5, clip=True)
         .encode(
-            x=alt.X("low:Q", title="log-density, nats", scale=alt.Scale(domain=domain)),
+            x=alt.X("low:Q", title="log-density, nats", scale=alt.Scale(domain=list(domain))),
             x2="high:Q",
-            y=alt.Y("density:Q", title="share a nat", axis=alt.Axis(format="~g")),
+            y=alt.Y("height:Q", title="share a nat", axis=alt.Axis(format="~g")),
             y2=alt.datum(0),
             color=alt.Color(
                 "set:N",
@@ -80,7 +68,7 @@ def table(
 
     Args:
         rows: Of `bench.ranking.summary`.
-        scores: As for `bars`, of these runs.
+        scores: As for `histograms`, of these runs.
         suite: Whose name the test set has.
         names: Of the runs, by id.
     """

@@ -38,10 +38,8 @@ def saved(tensors, path):
     return path
 
 
-@pytest.mark.parametrize("combine", ["probabilities", "logits"])
-def test_a_folder_loads_to_the_same_answers_bit_for_bit(combine, tmp_path):
+def test_a_folder_loads_to_the_same_answers_bit_for_bit(tmp_path):
     loaded = load_submission(drawn())
-    loaded.model.network.combine = combine
     record = replace(loaded.record, slug="mine")
     again = load_submission(pack(loaded.model, record, tmp_path / "mine"))
     assert again.record == record
@@ -49,7 +47,15 @@ def test_a_folder_loads_to_the_same_answers_bit_for_bit(combine, tmp_path):
     assert torch.equal(again.model(images()), loaded.model(images()))
     card = read_card(tmp_path / "mine")
     assert (card.kind, card.model.architecture) == ("bayesian", "lenet5-plain")
-    assert card.model.combine == combine
+
+
+def test_a_card_that_combines_what_is_no_ensemble_is_refused(tmp_path):
+    loaded = load_submission(drawn())
+    folder = pack(loaded.model, replace(loaded.record, slug="mine"), tmp_path / "mine")
+    card = (folder / "submission.toml").read_text()
+    (folder / "submission.toml").write_text(card.replace('"probabilities"', '"logits"'))
+    with pytest.raises(BenchError, match=r"E-SUBMISSION-TOML.*they are of an ensemble"):
+        load_submission(folder)
 
 
 @pytest.mark.parametrize("architecture", [None, "lenet5-plain", "bayesian:lenet5-plain"])

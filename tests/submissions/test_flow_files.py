@@ -7,7 +7,7 @@ import torch
 
 from bench.errors import BenchError
 from bench.models.glow import FLOWS, Form, Glow
-from bench.models.glow_files import flow_name, form_of, glow_of
+from bench.submissions.flow_files import flow_name, form_of, glow_of
 from tests.models.flows import ADDITIVE, AFFINE, generator, lively
 
 COLOURED = Form(levels=3, steps=1, hidden=4, affine=True, bits=8, channels=3)

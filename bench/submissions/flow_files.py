@@ -9,6 +9,7 @@ from torch import Tensor
 from bench.errors import BenchError
 from bench.models.flow_steps import Mixing
 from bench.models.glow import FLOWS, MOST_BITS, Form, Glow
+from bench.submissions.names import check_shapes
 
 FIRST = "levels.0.steps.0.coupling."
 MOST_LEVELS = 5  # halvings of 32 pixels
@@ -68,19 +69,7 @@ def glow_of(tensors: Mapping[str, Tensor]) -> Glow:
     form = form_of(tensors)
     with torch.device("meta"):
         expected = Glow(form).state_dict()
-    missing, unknown = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
-    if missing or unknown:
-        raise BenchError(
-            "E-WRONG-WEIGHTS",
-            f"not the tensors of a flow: missing {missing[:4]}, unknown {unknown[:4]}",
-        )
-    for name, tensor in expected.items():
-        if tensors[name].shape != tensor.shape:
-            raise BenchError(
-                "E-WRONG-WEIGHTS",
-                f"{name}: got shape {tuple(tensors[name].shape)}, expected {tuple(tensor.shape)} "
-                f"in a flow of {form}",
-            )
+    check_shapes(f"a flow of {form}", expected, tensors)
     flow = Glow(form)
     flow.load_state_dict(dict(tensors))
     for name, module in flow.named_modules():
