@@ -43,8 +43,8 @@ def _title(run: Run) -> str:
     return (
         f"AUROC of `{run.submission.slug}`, {where([run])} `{SHIFT}`: mean over the corruptions at "
         f"severity 5. SensNorm and ODIN see the first {PROTOCOL.gradient_groups} groups of a set, "
-        f"of a corruption the first {-(-PROTOCOL.gradient_groups // len(PROTOCOL.corruptions))}; the "
-        f"standard error of SensNorm on an outlier set is at most {max(errors):.3f}."
+        f"of a corruption the first {-(-PROTOCOL.gradient_groups // len(PROTOCOL.corruptions))}; "
+        f"the standard error of SensNorm on an outlier set is at most {max(errors):.3f}."
     )
 
 
