@@ -2,23 +2,23 @@
 
 import streamlit as st
 
+from bench.ranking import SEVERAL
 from leaderboard.grid import grid
 from leaderboard.view import View
-from leaderboard.views.efficiency import RATIOS, SINGLE, costs, efficiency
+from leaderboard.views.efficiency import RATIOS, efficiency, references
 
 ROWS = 100
 
 
 def show(view: View) -> None:
     """Draws the page."""
-    order = view.rows.assign(single=view.rows["kind"] == SINGLE).sort_values(
-        ["single", "accuracy"], ascending=[True, False], kind="stable"
+    order = view.rows.assign(several=view.rows["kind"].isin(SEVERAL)).sort_values(
+        ["several", "accuracy"], ascending=False, kind="stable"
     )
-    rows = view.rows.loc[order.index[:ROWS]]
-    dense = view.group.index[(view.group["pruner"] == "dense") & (view.group["kind"] == SINGLE)]
-    ids = list(rows.index.union(dense[:ROWS]))
-    found = costs(view.source.scores(ids, task="cost", metric=tuple(RATIOS)))
-    table = efficiency(rows, view.group, found)
+    rows, dense = view.rows.loc[order.index[:ROWS]], references(view.group)[:ROWS]
+    ids = list(rows.index.union(dense.index))
+    scores = view.source.scores(ids, task="cost", metric=tuple(RATIOS))
+    table = efficiency(rows, dense, scores)
     st.caption(
         "× is the ratio to one dense network of the same architecture: below 1 is cheaper. An "
         "ensemble counts all its members, a Bayesian network all its passes. Inference is timed "

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bench.ranking import SEVERAL
 from leaderboard.views.marks import DENSE
 
 # metric of the task cost -> title of its ratio
@@ -14,34 +15,28 @@ RATIOS = {
     "size_bytes": "bytes ×",
 }
 WHO = ("kind", "slug", "architecture", "sparsity")
-SINGLE = "classifier"
 
 
-def costs(scores: pd.DataFrame) -> pd.DataFrame:
-    """The cost of each run: a column for each metric of `RATIOS`, indexed by `run_id`.
-
-    Args:
-        scores: Of `bench.store.score_frame`, of the task cost.
-    """
-    own = scores[scores["metric"].isin(list(RATIOS))]
-    return own.pivot_table(index="run_id", columns="metric", values="value")
+def references(group: pd.DataFrame) -> pd.DataFrame:
+    """The dense single networks of a group, which all are compared with."""
+    return group[(group["pruner"] == DENSE) & ~group["kind"].isin(SEVERAL)]
 
 
-def efficiency(rows: pd.DataFrame, group: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
+def efficiency(rows: pd.DataFrame, dense: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Ratios to one dense network of the same architecture, the mean of those that are there.
 
     Args:
         rows: Of `bench.ranking.summary`, to be shown.
-        group: All runs among which the dense ones are looked for.
-        costs: What `costs` returns, of both.
+        dense: Of `references`.
+        scores: Of `bench.store.score_frame`, of both: the task cost, the metrics of `RATIOS`.
 
     Returns:
         Indexed as `rows`: who, accuracy, AUROC, `inference ×` (the latency ratio, measured against
         a dense network when the run was scored), and the ratios; NaN without a dense run.
     """
-    single = group[(group["pruner"] == DENSE) & (group["kind"] == SINGLE)]
-    dense = costs.reindex(single.index).groupby(single["architecture"]).mean()
-    base = dense.reindex(rows["architecture"]).set_index(rows.index)
+    costs = scores.pivot_table(index="run_id", columns="metric", values="value")
+    means = costs.reindex(dense.index).groupby(dense["architecture"]).mean()
+    base = means.reindex(rows["architecture"]).set_index(rows.index)
     found = costs.reindex(rows.index) / base
     told = rows[[*WHO, "accuracy", "ood_msp", "latency_ratio"]]
     named = told.rename(columns={"ood_msp": "AUROC, MSP", "latency_ratio": "inference ×"})

@@ -136,6 +136,16 @@ def test_costs_are_ratios_to_the_dense_network_of_the_architecture(url):
     assert table.loc["classifier-dense", "memory ×"] == 1
 
 
+def test_costs_of_a_flow_are_ratios_to_the_dense_flow(url):
+    flows = [
+        replace(run, scores=(*run.scores, *cost(macs_sparse=macs)))
+        for run, macs in ((flow(0.0, 0.3), 1000), (flow(0.9, 0.8), 100))
+    ]
+    fill(url, *flows)
+    table = visit("Efficiency").dataframe[0].value.set_index("sparsity")
+    assert table["sparse MACs ×"].to_dict() == {0.0: 1.0, 0.9: pytest.approx(0.1)}
+
+
 def test_hostile_words_of_flows_are_no_markup(url):
     fill(url, flow(0.0, 0.3, slug=HOSTILE, architecture=HOSTILE), flow(0.9, 0.8, pruner=HOSTILE))
     for tab in ("Likelihood", "Efficiency"):
