@@ -72,7 +72,13 @@ METRICS: Mapping[str, Metric] = {
         False, 0, math.inf, "B", "tensors alive at once in a forward pass of one batch"
     ),
     "bits_per_dim": Metric(
-        *(False, -math.inf, math.inf, "bit", "minus log2 of the mean density, a dimension"),
+        *(
+            False,
+            -math.inf,
+            math.inf,
+            "bit",
+            "minus the mean log2-density, over the values of an image",
+        ),
         task="likelihood",
     ),
     "log_density": Metric(

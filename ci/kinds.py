@@ -17,6 +17,7 @@ from ci.shipped import ROOT, shipped_runs, where
 
 PICTURE = ROOT / "leaderboard" / "likelihood.png"
 NUMBERS = ("accuracy", "fgsm_linf", "shift", "ood_msp", "brier")
+NONE = "–"
 MULTIPLES = ("training", "inference", "training_memory", "inference_memory")
 
 
@@ -59,7 +60,8 @@ def _beside_one(kind: str) -> str:
 
 def _row(run: Run, cost: Mapping[str, Any]) -> dict[str, str]:
     who, numbers = run.submission, headline(run.scores)
-    row = {"submission": who.slug, "kind": who.kind, "sparsity": f"{who.measured_sparsity:.3f}"}
+    row = {"submission": who.slug, "kind": who.kind, "ranked": who.scope or NONE}
+    row["sparsity"] = f"{who.measured_sparsity:.3f}"
     row |= {HEADLINE[name].title: f"{numbers[name]:.3f}" for name in NUMBERS}
     return row | {f"{name.replace('_', ' ')} ×": _multiple(cost.get(name)) for name in MULTIPLES}
 
