@@ -15,10 +15,9 @@ from bench.models import Normalised
 from bench.models.glow import flow_of
 from bench.parents import parent_of
 from bench.plans import Plan, fresh_model, setting_of
-from bench.pruners import Pruner
 from bench.pruners.flows import check_flow
 from bench.pruners.named import pruner_named, source_of
-from bench.pruners.options import with_options
+from bench.pruners.options import Chosen, with_options
 from bench.records import BAYESIAN, Scope
 from bench.saliency import Saliency
 from bench.samples import samples_png
@@ -27,7 +26,7 @@ from bench.submissions import check_target, described, pack
 from bench.training import Training
 from bench.variational import objective
 
-__all__ = ["Cut", "Plan", "prune", "train_dense"]
+__all__ = ["Cut", "Plan", "facts_of", "prune", "settled", "train_dense"]
 SLUG_LENGTH = 64
 RECORDED = ("moment", "structure")  # options for which the record has a field
 
@@ -112,9 +111,7 @@ def prune(
     check_target(folder)
     if parent is not None and parent.resolve() == folder.resolve():
         raise BenchError("E-BAD-VALUE", f"{folder}: is the parent; name another folder")
-    name, row = pruner_named(cut.pruner)
-    pruner, act, changed = with_options(row, cut.options)
-    pruner = replace(pruner, scope=cut.scope or pruner.scope)
+    name, (pruner, act, changed) = settled(cut)
     dense = parent_of(plan, parent)
     afterwards = pruner.moment == "after"
     if afterwards and not dense.loaded:
@@ -122,8 +119,8 @@ def prune(
             "E-BAD-VALUE", f"{name} prunes a trained network: give its folder with --from"
         )
     check_flow(dense.plan.network, name, pruner, changed)
-    facts = _facts(name, pruner, changed, cut.sparsity)
-    work = f"{facts} {dense.sha256} {source_of(row.saliency)}"
+    facts = facts_of(cut)
+    work = f"{facts} {dense.sha256} {source_of(cut.pruner)}"
     setting = setting_of(dense.plan, work, folder, progress)
     if dense.loaded and afterwards:
         training = _training(setting, dense.loaded.model, "fine-tuning")
@@ -141,16 +138,27 @@ def _training(setting: Setting, model: Normalised, phase: str) -> Training[Norma
     return Training(setting, model, phase, objective(model, setting))
 
 
-def _facts(
-    name: str, pruner: Pruner, changed: Mapping[str, Any], sparsity: float
-) -> dict[str, Any]:
-    """What the record says of how it was pruned; options that were changed are in the name."""
+def settled(cut: Cut) -> tuple[str, Chosen]:
+    """Name of the pruner of a cut, and its row with scope and options set."""
+    name, row = pruner_named(cut.pruner)
+    chosen = with_options(row, cut.options)
+    pruner = replace(chosen.pruner, scope=cut.scope or row.scope)
+    return name, chosen._replace(pruner=pruner)
+
+
+def facts_of(cut: Cut) -> dict[str, Any]:
+    """What the record says of how it was pruned; options that were changed are in the name.
+
+    Raises:
+        BenchError: E-BAD-VALUE if the cut names something unknown.
+    """
+    name, (pruner, _, changed) = settled(cut)
     own = [f"{key}={changed[key]}" for key in sorted(changed) if key not in RECORDED]
     full = " ".join([name, *own])
     return {
-        "slug": _slug(full, sparsity),
+        "slug": _slug(full, cut.sparsity),
         "pruner": full,
-        "declared_sparsity": sparsity,
+        "declared_sparsity": cut.sparsity,
         "moment": pruner.moment,
         "scope": pruner.scope,
         "structure": pruner.structure,

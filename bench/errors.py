@@ -107,9 +107,17 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
         "An option has a value that it cannot take.",
         "Take one of the values that the message names.",
     ),
+    "E-GRID": (
+        "The file of a sweep is no grid, has a wrong field, or names nothing to do.",
+        "Mend the field that the message names; the section Sweeps has an example.",
+    ),
     "E-NO-STORE": (
         "The result store cannot be opened.",
         "Check the URL at `--store` and that its folder can be written.",
+    ),
+    "E-DISK-FULL": (
+        "The disk is full.",
+        "Make room, then give the same command again: it goes on from what is done.",
     ),
     "E-STORE-SCHEMA": (
         "The store was written by another version of the program.",

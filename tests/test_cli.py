@@ -23,6 +23,7 @@ COMMANDS = [
     "inspect",
     "train",
     "prune",
+    "sweep",
     "detect",
     "pack",
     "assemble",

@@ -12,6 +12,7 @@ from bench.cli import (
     making,
     results,
     scoring,
+    sweeping,
     timing,
     verifying,
 )
@@ -29,6 +30,7 @@ app = typer.Typer(
 for room in (
     demo,
     scoring,
+    sweeping,
     doctoring,
     inspecting,
     detecting,

@@ -40,8 +40,9 @@ def pruner_named(name: str | Callable[..., Saliency]) -> tuple[str, Pruner]:
     return name, PRUNERS[name]
 
 
-def source_of(function: Callable[..., Saliency]) -> str:
-    """The text of the file that a function is from, by which a changed one is known."""
+def source_of(name: str | Callable[..., Saliency]) -> str:
+    """The text of the file that a pruner is from, by which a changed one is known."""
+    function = pruner_named(name)[1].saliency
     try:
         return inspect.getsource(sys.modules[function.__module__])
     except (OSError, TypeError, KeyError, AttributeError):  # typed into a console, or an object

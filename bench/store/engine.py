@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from bench.errors import BenchError
@@ -62,6 +62,21 @@ class Store:
         except SQLAlchemyError as error:
             raise _not_opened(str(self.engine.url), error) from error
 
+    @contextmanager
+    def writing(self, *tables: str) -> Iterator[Connection]:
+        """A transaction that takes its turn among the writers of some tables.
+
+        What the database cannot do now, as it is full or gone, is E-NO-STORE.
+        """
+        try:
+            with self.engine.begin() as connection:
+                if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
+                    names = ", ".join(tables)
+                    connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+                yield connection
+        except OperationalError as error:
+            raise _not_opened(str(self.engine.url), error) from error
+
     def close(self) -> None:
         """Gives the connections back."""
         self.engine.dispose()
@@ -104,6 +119,8 @@ def _not_opened(shown: str, error: Exception) -> BenchError:
     if "database is locked" in reason:
         what = "another program is writing to it; try again when that has ended"
         return BenchError("E-NO-STORE", f"{shown}: {what}")
+    if "disk is full" in reason or "No space left" in reason:
+        return BenchError("E-DISK-FULL", f"{shown}: nothing more can be written; make room")
     return BenchError(
         "E-NO-STORE",
         f"{shown}: cannot be opened as a store ({reason}); expected a URL such as "

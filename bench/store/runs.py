@@ -6,9 +6,10 @@ Readers see the rows that stand: those that no later row supersedes.
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from bench.errors import BenchError
 from bench.records import Run, canonical_json, from_json, to_json
@@ -67,6 +68,21 @@ def save_run(
             trust, or that stands already as another row.
     """
     check_reason(supersedes, reason)
+    rows = rows_of(run, outcomes)
+    with store.writing("run") as connection:
+        return append(connection, run, rows, supersedes=supersedes, reason=reason)
+
+
+class Rows(NamedTuple):
+    """What is written of a run beside its place in the ledger; slow to make for many images."""
+
+    run: Mapping[str, Any]
+    scores: list[dict[str, Any]]
+    outcomes: list[dict[str, Any]]
+
+
+def rows_of(run: Run, outcomes: Mapping[str, Outcome]) -> Rows:
+    """The rows of a run, made before a transaction begins."""
     record = to_json(run)
     scores = [
         {"position": number} | {name: _real(name, value) for name, value in score.items()}
@@ -76,29 +92,38 @@ def save_run(
         {"key": key, "n": len(outcome.confidence), "content": compress(outcome)}
         for key, outcome in outcomes.items()
     ]
-    with store.engine.begin() as connection:
-        if connection.dialect.name == "postgresql":  # SQLite's writers take turns anyway
-            connection.exec_driver_sql("LOCK TABLE run IN EXCLUSIVE MODE")
-        place = place_of(connection, run, supersedes, reason)
-        if place is None:
-            return False
-        row: dict[str, Any] = {
-            **place,
-            "run_id": run.run_id,
-            "suite": run.suite,
-            "protocol_sha256": run.protocol.sha256,
-            "weights_sha256": run.submission.weights_sha256,
-            "trust": run.trust,
-            "record": canonical_json(record),
-            "scores_sha256": rows_digest(scores),
-            "outcomes_sha256": rows_digest(kept),
-        }
-        connection.execute(RUN.insert(), row | {"hash": row_hash(row)})
-        for table, rows in ((SCORE, scores), (OUTCOME, kept)):
-            if rows:
-                numbered = [{"run": row["position"], **part} for part in rows]
-                connection.execute(table.insert(), numbered)
-        keep(connection, row["position"], run.scores)
+    row = {
+        "run_id": run.run_id,
+        "suite": run.suite,
+        "protocol_sha256": run.protocol.sha256,
+        "weights_sha256": run.submission.weights_sha256,
+        "trust": run.trust,
+        "record": canonical_json(record),
+        "scores_sha256": rows_digest(scores),
+        "outcomes_sha256": rows_digest(kept),
+    }
+    return Rows(row, scores, kept)
+
+
+def append(
+    connection: Connection,
+    run: Run,
+    rows: Rows,
+    *,
+    supersedes: str | None = None,
+    reason: str | None = None,
+) -> bool:
+    """As `save_run`, as a part of a transaction that writes to `run`."""
+    place = place_of(connection, run, supersedes, reason)
+    if place is None:
+        return False
+    row: dict[str, Any] = {**place, **rows.run}
+    connection.execute(RUN.insert(), row | {"hash": row_hash(row)})
+    for table, parts in ((SCORE, rows.scores), (OUTCOME, rows.outcomes)):
+        if parts:
+            numbered = [{"run": row["position"], **part} for part in parts]
+            connection.execute(table.insert(), numbered)
+    keep(connection, row["position"], run.scores)
     return True
 
 

@@ -1,7 +1,8 @@
 """Tables of the store: a ledger of runs, their scores, and the compressed outcomes of their images.
 
-Rows are only ever added; `append_only` has the triggers that see to it, `chain` the hashes. Only
-the headline numbers are no part of the ledger: they follow from the scores, and are made anew.
+Rows are only ever added; `append_only` has the triggers that see to it, `chain` the hashes. No part
+of the ledger are the headline numbers, which follow from the scores and are made anew, and the
+units of sweeps, which say who works at what.
 """
 
 from sqlalchemy import (
@@ -82,4 +83,20 @@ HEADLINE = Table(
     Column("run", Integer, ForeignKey("run.position"), primary_key=True, autoincrement=False),
     Column("version", String(16), nullable=False),  # of bench.headline
     Column("numbers", Text, nullable=False),  # JSON: column -> number, or reason of none
+)
+
+UNIT = Table(
+    "unit",
+    METADATA,
+    Column("key", String(64), primary_key=True),  # SHA-256 of all that the result depends on
+    Column("label", Text, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("owner", String(128), nullable=False),  # host, process and a number of its own
+    Column("lease", Double, nullable=False),  # until when the claim holds, in Unix time
+    Column("deaths", Integer, nullable=False),  # of workers at it
+    Column("note", Text, nullable=False),  # how far it is, or why it failed
+    Column("seconds", Double, nullable=False),
+    Column("run_id", String(16)),
+    CheckConstraint("state IN ('claimed', 'done', 'failed')", name="known_state"),
+    CheckConstraint("(state = 'done') = (run_id IS NOT NULL)", name="done_with_a_run"),
 )

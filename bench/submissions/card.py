@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -146,14 +146,19 @@ def card_of(content: Mapping[str, Any], place: str = FILE) -> Card:
     try:
         return Card.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        wrong = wrong_field(error, content, (name for name, _ in fields()))
+    raise BenchError("E-SUBMISSION-TOML", f"{place}: {wrong}")
+
+
+def wrong_field(error: ValidationError, content: Mapping[str, Any], known: Iterable[str]) -> str:
+    """The first wrong field of what a TOML file holds: what it is, and what it may be."""
+    first = error.errors(include_url=False)[0]
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        known = ", ".join(name for name, _ in fields())
-        raise BenchError("E-SUBMISSION-TOML", f"{place}: {name}: unknown; known are {known}")
+        return f"{name}: unknown; known are {', '.join(known)}"
     said = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     got = "" if first["type"] == "missing" else f"got {_at(content, first['loc'])!r}, "
-    raise BenchError("E-SUBMISSION-TOML", f"{place}: {name}: {got}{said}")
+    return f"{name}: {got}{said}"
 
 
 def _at(content: Any, place: tuple[int | str, ...]) -> Any:

@@ -1,0 +1,191 @@
+"""A sweep as people see it: its plan, a live table, its state, its end."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from bench.cli.printing import print_rows
+from bench.cli.progress import shown
+from bench.errors import BenchError, one_line
+from bench.store import Store, open_store
+from bench.store.claims import Progress, progress_of
+from bench.sweep.outlook import Outlook, expectation, outlook
+from bench.sweep.units import Unit
+
+EVERY = 1.0  # seconds between two looks at the store
+LINES_EVERY = 60.0  # seconds between two plain lines while nothing ends
+Found = Mapping[str, Progress]
+
+
+def print_plan(units: Sequence[Unit], store: str, workers: int, quiet: bool) -> None:
+    """Every unit, what it is pruned from, and how long all will take."""
+    from bench.sweep.probe import probe
+
+    found = _begun(units, store)
+    expect = expectation(units, found)
+    if expect is None:
+        with shown(quiet) as progress:
+            seconds = probe(units, progress=progress)
+    else:
+        seconds = {unit.key: expect(unit) for unit in units}
+    rows = [
+        (unit.name, unit.parent.name if unit.parent else "", _state(found.get(unit.key)), span)
+        for unit in units
+        for span in [duration(seconds[unit.key])]
+    ]
+    print_rows(("unit", "from", "state", "about"), rows)
+    dense = sum(unit.parent is None for unit in units)
+    left = sum(s for key, s in seconds.items() if _state(found.get(key)) != "done")
+    print(
+        f"{len(units)} units, {dense} of them dense networks that the others share; about "
+        f"{duration(left / workers)} left on {workers} workers, as "
+        + ("those took that are done" if expect else "a few steps of each network tell"),
+        file=sys.stderr,
+    )
+
+
+def print_status(units: Sequence[Unit], found: Found, workers: int) -> None:
+    """A row a pruner, a column a sparsity, how many seeds are done; then what is not well."""
+    cells: dict[str, dict[float, list[str]]] = {}
+    for unit in units:
+        name, sparsity = _place(unit)
+        cells.setdefault(name, {}).setdefault(sparsity, []).append(_state(found.get(unit.key)))
+    sparsities = sorted({sparsity for row in cells.values() for sparsity in row})
+    rows = [
+        (name, *(_count(row[one]) if one in row else "" for one in sparsities))
+        for name, row in cells.items()
+    ]
+    print_rows(("", *(f"{sparsity:g}" for sparsity in sparsities)), rows)
+    view = outlook(units, found, workers)
+    for unit, progress in view.working:
+        print(f"{unit.name}: {progress.note}, for {duration(progress.seconds)}")
+    print(_sentence(view))
+    _print_failures(units, found)
+
+
+@contextmanager
+def watching(units: Sequence[Unit], workers: int, quiet: bool) -> Iterator[Callable[[Store], None]]:
+    """What shows a sweep as it goes on: a live table on a terminal, plain lines elsewhere."""
+    keys = [unit.key for unit in units]
+    due = 0.0
+
+    def looking(show: Callable[[Outlook], None]) -> Callable[[Store], None]:
+        def look(store: Store) -> None:
+            nonlocal due
+            if time.monotonic() >= due:
+                due = time.monotonic() + EVERY
+                show(outlook(units, progress_of(store, keys), workers))
+
+        return look
+
+    if quiet:
+        yield lambda store: None
+    elif sys.stderr.isatty():
+        with Live(console=Console(stderr=True), auto_refresh=False) as live:
+            yield looking(lambda view: live.update(_table(view), refresh=True))
+    else:
+        yield looking(_Lines())
+
+
+def tell(units: Sequence[Unit], found: Found, out: object, store: str) -> None:
+    """How it ended, and where the results are."""
+    print(_sentence(outlook(units, found, 1)), file=sys.stderr)
+    _print_failures(units, found)
+    print(f"Submissions: {out}/; every run: bench runs --store {store}", file=sys.stderr)
+    print(f"The page: bench leaderboard --store {store}", file=sys.stderr)
+
+
+def code_of(found: Iterable[Progress]) -> int:
+    """Exit code: 0 if all is done, 2 if units failed for a reason with a code, 1 for a fault."""
+    notes = [one.note for one in found if one.state == "failed"]
+    if not notes:
+        return 0
+    return 2 if all(note.startswith("E-") for note in notes) else 1
+
+
+def duration(seconds: float) -> str:
+    """`2 h 05 min`, `3 min`, `20 s`."""
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+class _Lines:
+    """A line whenever a unit ends, and now and then one in between."""
+
+    def __init__(self) -> None:
+        self.ended, self.due = -1, 0.0
+
+    def __call__(self, view: Outlook) -> None:
+        ended, now = view.done + view.failed, time.monotonic()
+        if ended != self.ended or now >= self.due:
+            self.ended, self.due = ended, now + LINES_EVERY
+            working = "; ".join(f"{unit.name}, {one.note}" for unit, one in view.working)
+            print(_sentence(view), working, sep=": " if working else "", file=sys.stderr)
+
+
+def _table(view: Outlook) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=view.total, completed=view.done + view.failed, width=28)
+    table.add_row(_sentence(view), bar, "")
+    for unit, progress in view.working:
+        table.add_row(unit.name, progress.note, duration(progress.seconds))
+    return table
+
+
+def _sentence(view: Outlook) -> str:
+    parts = [f"{view.done}/{view.total} done"]
+    if view.failed:
+        parts.append(f"{view.failed} failed")
+    if view.blocked:
+        parts.append(f"{view.blocked} wait for a dense network that failed")
+    if view.left is not None and view.done + view.failed + view.blocked < view.total:
+        parts.append(f"{duration(view.left)} left")
+    return ", ".join(parts)
+
+
+def _print_failures(units: Sequence[Unit], found: Found) -> None:
+    failed = [unit for unit in units if _state(found.get(unit.key)) == "failed"]
+    for unit in failed:
+        print(f"{unit.name} failed: {one_line(found[unit.key].note)}", file=sys.stderr)
+    if failed:
+        print("Once that is mended: the same command with --retry-failed.", file=sys.stderr)
+
+
+def _place(unit: Unit) -> tuple[str, float]:
+    """Row and column of a unit."""
+    world = f"{unit.plan.suite} {unit.plan.network}"
+    if unit.cut is None:
+        return f"{world} dense", 0.0
+    slug = unit.name.split()[2].removesuffix(f"-{unit.cut.sparsity:g}")
+    return f"{world} {slug}", unit.cut.sparsity
+
+
+def _state(progress: Progress | None) -> str:
+    if progress is None:
+        return ""
+    return "was begun" if progress.lapsed else progress.state
+
+
+def _count(states: Sequence[str]) -> str:
+    failed = f", {states.count('failed')} failed" if "failed" in states else ""
+    return f"{states.count('done')}/{len(states)}{failed}"
+
+
+def _begun(units: Sequence[Unit], store: str) -> Found:
+    """What the store knows of the units; a store that is not there knows nothing."""
+    try:
+        with open_store(store, readonly=True) as opened:
+            return progress_of(opened, [unit.key for unit in units])
+    except BenchError as error:
+        if error.code != "E-NO-STORE":
+            raise
+        print(f"Nothing is done yet: {error.message}", file=sys.stderr)
+        return {}

@@ -1,0 +1,101 @@
+"""Workers as processes of this machine, each of few threads, watched and replaced when they die."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from multiprocessing.queues import SimpleQueue
+
+import torch
+
+from bench.environment import choose_device
+from bench.errors import BenchError
+from bench.store import Store, open_store
+from bench.store.claims import give_back
+from bench.sweep.work import Workplace, gone, work
+
+PAUSE = 0.2  # seconds between two looks at the workers
+
+
+def work_locally(
+    place: Workplace, *, workers: int, threads: int, look: Callable[[Store], None]
+) -> None:
+    """Runs all units in processes of their own.
+
+    Args:
+        place: What is to be done, and where.
+        workers: Processes.
+        threads: Of each, for torch; one worker gives the same bytes as many of as many threads.
+        look: Called again and again while they work.
+
+    Raises:
+        BenchError: What a worker could not go on after, as E-DISK-FULL.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    told = spawn.SimpleQueue()
+
+    def begun() -> BaseProcess:
+        process = spawn.Process(target=_worker, args=(place, threads, told), daemon=True)
+        process.start()
+        return process
+
+    with open_store(place.store) as store:
+        give_back(store, gone, blame=False)
+        processes = [begun() for _ in range(workers)]
+        try:
+            while processes:
+                look(store)
+                time.sleep(PAUSE)
+                processes = [alive for one in processes if (alive := _next(one, store, begun))]
+                if not told.empty():
+                    raise BenchError(*told.get())
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.join()
+            give_back(store, gone, blame=False)
+            look(store)
+
+
+def _next(
+    process: BaseProcess, store: Store, begun: Callable[[], BaseProcess]
+) -> BaseProcess | None:
+    """The process while it runs, another one if it was killed, None once it ended by itself."""
+    if process.is_alive():
+        return process
+    process.join()
+    if not process.exitcode:
+        return None
+    if process.exitcode > 0:
+        raise RuntimeError("a worker ended in an error; what it says is above")
+    give_back(store, gone, blame=True)
+    return begun()
+
+
+def _worker(place: Workplace, threads: int, told: "SimpleQueue[tuple[str, str]]") -> None:
+    """A process: works until nothing is left, or until the sweep is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the sweep, which ends its workers
+    threading.Thread(target=_end_with_the_sweep, daemon=True).start()
+    torch.set_num_threads(threads)
+    try:
+        work(place)
+    except BenchError as error:
+        told.put((error.code, error.message))
+
+
+def _end_with_the_sweep() -> None:
+    sweep = multiprocessing.parent_process()
+    if sweep:
+        sweep.join()
+    os._exit(1)
+
+
+def usual_workers(device: str, threads: int) -> int:
+    """As many workers as there are cores for their threads; on an accelerator one."""
+    if choose_device(device).type != "cpu":
+        return 1
+    return max(1, len(os.sched_getaffinity(0)) // threads)

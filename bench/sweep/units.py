@@ -1,0 +1,157 @@
+"""The units of a grid: each one network to make and to score, known by all that it depends on."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import bench
+from bench.baselines import Cut, facts_of
+from bench.data import load_suite, training_set
+from bench.environment import choose_device
+from bench.evaluation import check_kind
+from bench.models.glow import FLOWS
+from bench.plans import Plan
+from bench.protocol import PROTOCOLS, Protocol, usual
+from bench.pruners.named import source_of
+from bench.recipes import recipe_named
+from bench.records import BAYESIAN, canonical_json
+from bench.store.claims import Wanted
+from bench.sweep.grid import Grid
+
+APART = ("cli", "html_board", "store", "sweep")  # rooms on which no result depends
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One network, dense or pruned, under one protocol.
+
+    Args:
+        key: SHA-256 of all that the result depends on, the key of the dense parent included.
+        name: What people call it, and the first part of its folder's name.
+        plan: How it is trained.
+        cut: What is pruned; None for a dense network.
+        parent: The unit of its dense parent; None for a dense network.
+        protocol: What it is scored by.
+        limit: First images of every set; None for all.
+    """
+
+    key: str
+    name: str
+    plan: Plan
+    cut: Cut | None
+    parent: "Unit | None"
+    protocol: Protocol
+    limit: int | None
+
+    @property
+    def folder(self) -> str:
+        """Name of its submission folder: another for another content."""
+        return f"{self.name.replace(' ', '-')}-{self.key[:8]}"
+
+    @property
+    def wanted(self) -> Wanted:
+        """The unit as the claims see it."""
+        return Wanted(self.key, self.name, self.parent.key if self.parent else None)
+
+
+def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> list[Unit]:
+    """Every unit once, seed by seed, each dense network before what is pruned from it.
+
+    Args:
+        grid: What is wanted.
+        device: As for `evaluate`.
+        root: Data root.
+
+    Raises:
+        BenchError: If the grid names something unknown, or data that is missing.
+    """
+    found: dict[str, Unit] = {}
+    cuts = [(cut, _cut_facts(cut)) for cut in _cuts(grid)]
+    names: list[str | None] = [*grid.architectures] or [None]
+    for seed, suite, name in product(grid.seeds, grid.suites, names):
+        plan = Plan(suite, name, seed, grid.recipe, device, root)
+        protocol = PROTOCOLS[grid.preset] if grid.preset else usual(_kind(plan))
+        check_kind(_kind(plan), protocol, suite)
+        start = {
+            **_training(plan),
+            "data": _data(suite, root, grid.limit, protocol.native_outlier_size),
+            "protocol": protocol.id.sha256,
+            "limit": grid.limit,
+            "program": program(),
+        }
+        named = f"{suite} {plan.network.replace(':', '-')}"
+        dense = Unit(_key(start), f"{named} dense {seed}", plan, None, None, protocol, grid.limit)
+        found[dense.key] = dense
+        for cut, facts in cuts:
+            key = _key({"parent": dense.key, **facts})
+            unit = replace(
+                dense, key=key, name=f"{named} {facts['slug']} {seed}", cut=cut, parent=dense
+            )
+            found[key] = unit
+    return list(found.values())
+
+
+def _cuts(grid: Grid) -> Iterator[Cut]:
+    for row in grid.pruners:
+        for sparsity in grid.sparsities if row.sparsities is None else row.sparsities:
+            yield Cut(row.name, sparsity, row.scope, row.texts)
+
+
+def _cut_facts(cut: Cut) -> Mapping[str, Any]:
+    source = hashlib.sha256(source_of(cut.pruner).encode()).hexdigest()
+    return {**facts_of(cut), "source": source}
+
+
+def _key(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+
+
+@cache
+def _training(plan: Plan) -> Mapping[str, Any]:
+    """What the training of a plan depends on."""
+    recipe = recipe_named(plan.recipe_name)
+    return {
+        "suite": plan.suite,
+        "architecture": plan.network,
+        "seed": plan.seed,
+        "recipe": [plan.recipe_name, asdict(recipe)],
+        "training": _training_data(plan.suite, plan.root, recipe.images),
+        "device": choose_device(plan.device).type,
+    }
+
+
+@cache
+def _training_data(suite: str, root: Path | None, limit: int | None) -> str:
+    return training_set(suite, root=root, limit=limit).fingerprint
+
+
+@cache
+def _data(suite: str, root: Path | None, limit: int | None, native: bool) -> Mapping[str, str]:
+    """Fingerprints of the sets that are scored; which shifts there are."""
+    loaded = load_suite(suite, root=root, limit=limit, native_size=native)
+    return loaded.fingerprints() | {"shift": loaded.shift_name}
+
+
+@cache
+def program() -> list[str]:
+    """Versions of torch and of this package, and SHA-256 of what results depend on in it."""
+    home = Path(bench.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(home.rglob("*.py")):
+        inner = path.relative_to(home)
+        if inner.parts[0] not in APART:
+            digest.update(f"{inner.as_posix()}\n".encode() + path.read_bytes())
+    return [str(torch.__version__), version("sparse-bench"), digest.hexdigest()]
+
+
+def _kind(plan: Plan) -> str:
+    if plan.network in FLOWS:
+        return "flow"
+    return "bayesian" if plan.network.startswith(BAYESIAN) else "classifier"
