@@ -1,5 +1,6 @@
 """Writing files so that a killed program leaves the old content or the new, never half."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -14,12 +15,33 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        write_durably(Path(name), content)
         Path(name).replace(path)
+        keep_names(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Writes a file so that it is on the disk when this returns."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def keep_names(folder: Path) -> None:
+    """Brings to the disk what the files of a folder are called, so that a power cut keeps them."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk, or the user's share of it, is."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

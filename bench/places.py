@@ -10,9 +10,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from bench.errors import BenchError
+from bench.files import is_full
 
 STALE_SECONDS = 3600  # a killed writer's file is taken away when another is written beside it
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def cache_root() -> Path:
@@ -41,7 +42,7 @@ def appearing(path: Path) -> Iterator[Path]:
     meets the old file, the new one or none.
 
     Raises:
-        BenchError: E-BAD-VALUE if the folder cannot be written or is full.
+        BenchError: E-DISK-FULL, or E-BAD-VALUE if the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
@@ -52,12 +53,14 @@ def appearing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if is_full(error):
+            raise BenchError("E-DISK-FULL", f"{path.parent}: {error.strerror}") from error
+        if error.errno not in FORBIDDEN:
             raise
         raise BenchError(
             "E-BAD-VALUE",
-            f"{path.parent}: got {error.strerror!r} on writing, expected a writable folder with "
-            "room; $BENCH_CACHE and $BENCH_DATA choose others",
+            f"{path.parent}: got {error.strerror!r} on writing, expected a writable "
+            "folder; $BENCH_CACHE and $BENCH_DATA choose others",
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

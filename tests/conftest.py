@@ -11,13 +11,10 @@ from bench.data import load_suite
 from bench.evaluation import Evaluation, evaluate
 from bench.recipes import RECIPES
 from bench.submissions import load_submission
+from tests.databases import postgresql, postgresql_server
+from tests.required import skip_or_fail
 
-
-def skip_or_fail(reason: str) -> None:
-    """Skip for want of data, browser or server; fail where the environment promised them."""
-    if os.environ.get("BENCH_REQUIRE_ALL"):
-        pytest.fail(f"BENCH_REQUIRE_ALL is set, but {reason}")
-    pytest.skip(reason)
+__all__ = ["postgresql", "postgresql_server"]
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ def sweep(
     Killed and run again, it goes on: what is done is never done again, what is unfinished goes on
     after the last whole epoch. Exit code 2 if a unit failed for want of something, 1 for a fault.
     """
-    from bench.cli.watching import code_of, print_plan, print_status, tell, watching
+    from bench.cli.watching import print_plan, print_status, tell, watching
     from bench.store import open_store
     from bench.store.claims import progress_of, retry
     from bench.sweep.grid import read_grid
@@ -84,7 +84,7 @@ def sweep(
     units = units_of(read_grid(grid), device=device, root=data and data.absolute())
     several = workers or usual_workers(device, threads)
     if dry_run:
-        print_plan(units, store, several, quiet)
+        print_plan(units, store, workers=several, threads=threads, quiet=quiet)
         return
     keys = [unit.key for unit in units]
     with open_store(store, readonly=status) as opened:
@@ -101,5 +101,4 @@ def sweep(
             work_locally(place, workers=several, threads=threads, look=look)
     with open_store(store, readonly=True) as opened:
         found = progress_of(opened, keys)
-    tell(units, found, out, store)
-    raise typer.Exit(code_of(found.values()))
+    raise typer.Exit(tell(units, found, out, store))

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -12,18 +13,22 @@ from rich.table import Table
 
 from bench.cli.printing import print_rows
 from bench.cli.progress import shown
-from bench.errors import BenchError, one_line
+from bench.errors import one_line
 from bench.store import Store, open_store
 from bench.store.claims import Progress, progress_of
+from bench.store.engine import is_there, shown_url
 from bench.sweep.outlook import Outlook, expectation, outlook
 from bench.sweep.units import Unit
 
 EVERY = 1.0  # seconds between two looks at the store
+SHARE = 0.01  # of the time that the looks may take
 LINES_EVERY = 60.0  # seconds between two plain lines while nothing ends
 Found = Mapping[str, Progress]
 
 
-def print_plan(units: Sequence[Unit], store: str, workers: int, quiet: bool) -> None:
+def print_plan(
+    units: Sequence[Unit], store: str, *, workers: int, threads: int, quiet: bool
+) -> None:
     """Every unit, what it is pruned from, and how long all will take."""
     from bench.sweep.probe import probe
 
@@ -31,7 +36,7 @@ def print_plan(units: Sequence[Unit], store: str, workers: int, quiet: bool) -> 
     expect = expectation(units, found)
     if expect is None:
         with shown(quiet) as progress:
-            seconds = probe(units, progress=progress)
+            seconds = probe(units, threads=threads, progress=progress)
     else:
         seconds = {unit.key: expect(unit) for unit in units}
     rows = [
@@ -78,9 +83,10 @@ def watching(units: Sequence[Unit], workers: int, quiet: bool) -> Iterator[Calla
     def looking(show: Callable[[Outlook], None]) -> Callable[[Store], None]:
         def look(store: Store) -> None:
             nonlocal due
-            if time.monotonic() >= due:
-                due = time.monotonic() + EVERY
+            begun = time.monotonic()
+            if begun >= due:
                 show(outlook(units, progress_of(store, keys), workers))
+                due = begun + max(EVERY, (time.monotonic() - begun) / SHARE)
 
         return look
 
@@ -93,19 +99,28 @@ def watching(units: Sequence[Unit], workers: int, quiet: bool) -> Iterator[Calla
         yield looking(_Lines())
 
 
-def tell(units: Sequence[Unit], found: Found, out: object, store: str) -> None:
-    """How it ended, and where the results are."""
-    print(_sentence(outlook(units, found, 1)), file=sys.stderr)
+def tell(units: Sequence[Unit], found: Found, out: Path, store: str) -> int:
+    """How it ended, and where the results are; the exit code."""
+    store = shown_url(store)
+    view = outlook(units, found, 1)
+    print(_sentence(view), file=sys.stderr)
     _print_failures(units, found)
+    done = [unit for unit in units if _state(found.get(unit.key)) == "done"]
+    elsewhere = sum(not (out / unit.folder).is_dir() for unit in done)
+    if elsewhere:
+        print(f"{elsewhere} of the {len(done)} submissions are not in {out}/", file=sys.stderr)
     print(f"Submissions: {out}/; every run: bench runs --store {store}", file=sys.stderr)
     print(f"The page: bench leaderboard --store {store}", file=sys.stderr)
+    return code_of(view, found.values())
 
 
-def code_of(found: Iterable[Progress]) -> int:
+def code_of(view: Outlook, found: Iterable[Progress]) -> int:
     """Exit code: 0 if all is done, 2 if units failed for a reason with a code, 1 for a fault."""
     notes = [one.note for one in found if one.state == "failed"]
-    if not notes:
+    if view.done == view.total:
         return 0
+    if view.done + view.failed + view.blocked < view.total:
+        return 1
     return 2 if all(note.startswith("E-") for note in notes) else 1
 
 
@@ -181,11 +196,7 @@ def _count(states: Sequence[str]) -> str:
 
 def _begun(units: Sequence[Unit], store: str) -> Found:
     """What the store knows of the units; a store that is not there knows nothing."""
-    try:
-        with open_store(store, readonly=True) as opened:
-            return progress_of(opened, [unit.key for unit in units])
-    except BenchError as error:
-        if error.code != "E-NO-STORE":
-            raise
-        print(f"Nothing is done yet: {error.message}", file=sys.stderr)
+    if not is_there(store):
         return {}
+    with open_store(store, readonly=True) as opened:
+        return progress_of(opened, [unit.key for unit in units])

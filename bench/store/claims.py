@@ -12,14 +12,17 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from bench.errors import one_line
 from bench.records import Run
 from bench.store.engine import Store
 from bench.store.outcomes import Outcome
-from bench.store.runs import append, rows_of
+from bench.store.runs import Rows, append, rows_of
+from bench.store.standing import standing_trust
 from bench.store.tables import UNIT
 
 State = Literal["claimed", "done", "failed"]
 LEASE = 20.0  # seconds that a claim holds without being renewed
+ANEW = "scored anew by a sweep"
 DEATHS = 3  # workers that may die at a unit before the unit itself is to blame
 
 
@@ -88,28 +91,43 @@ def claim(
     return None
 
 
+def unfinished(store: Store, wanted: Sequence[Wanted]) -> bool:
+    """Whether a unit is still to be done, or is being done by anybody."""
+    with store.reading() as connection:
+        _, states = _states(connection)
+    return any(
+        _state(states.get(unit.key)) in (None, "claimed")
+        and not (unit.after and _state(states.get(unit.after)) == "failed")
+        for unit in wanted
+    )
+
+
 def renew(store: Store, key: str, owner: str, note: str, *, lease: float = LEASE) -> bool:
     """Says that the owner is alive and what it does; whether the claim is still its own."""
     with store.writing("unit") as connection:
-        row = {"lease": _now(connection) + lease, "note": note}
+        row = {"lease": _now(connection) + lease, "note": one_line(note)}
         return _change(connection, key, row, owner)
 
 
 def finish(store: Store, key: str, owner: str, run: Run, outcomes: Mapping[str, Outcome]) -> bool:
-    """Appends the run and ends the claim in one transaction; False, and nothing, if it lapsed."""
+    """Appends the run and ends the claim in one transaction; False, and nothing, if it lapsed.
+
+    A run of the same id and trust, scored by another program or by hand, is superseded.
+    """
     rows = rows_of(run, outcomes)
     with store.writing("run", "unit") as connection:
         row = {"state": "done", "note": "", "run_id": run.run_id}
         mine = _change(connection, key, row | _taken(connection), owner)
         if mine:
-            append(connection, run, rows)
+            _put_in(connection, run, rows)
         return mine
 
 
 def fail(store: Store, key: str, owner: str, why: str) -> None:
     """Ends the claim with the reason why there is no result."""
     with store.writing("unit") as connection:
-        _change(connection, key, {"state": "failed", "note": why} | _taken(connection), owner)
+        row = {"state": "failed", "note": one_line(why)}
+        _change(connection, key, row | _taken(connection), owner)
 
 
 def give_back(store: Store, gone: Callable[[str], bool], *, blame: bool) -> None:
@@ -155,6 +173,12 @@ def progress_of(store: Store, keys: Collection[str]) -> dict[str, Progress]:
         for key, row in states.items()
         if key in wanted
     }
+
+
+def _put_in(connection: Connection, run: Run, rows: Rows) -> None:
+    new = append(connection, run, rows)
+    if not new and standing_trust(connection, run.run_id) == run.trust:
+        append(connection, run, rows, supersedes=run.run_id, reason=ANEW)
 
 
 def _states(connection: Connection) -> tuple[float, dict[str, Any]]:

@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from bench.errors import BenchError
@@ -31,6 +31,10 @@ PRAGMAS = (
     "trusted_schema=OFF",
 )
 PATIENCE = {True: 3_000, False: 30_000}  # milliseconds for another's write: of readers, of writers
+TIMEOUTS = {  # of PostgreSQL, so that a writer that vanished holds nobody up for hours
+    "connect_timeout": 10,
+    "options": "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s",
+}
 UPGRADING = Lock()  # Alembic keeps in a global what it is at
 ONE_AT_A_TIME = 20221128  # number of PostgreSQL's lock for a change of the schema
 
@@ -74,7 +78,9 @@ class Store:
                     names = ", ".join(tables)
                     connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
                 yield connection
-        except OperationalError as error:
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
             raise _not_opened(str(self.engine.url), error) from error
 
     def close(self) -> None:
@@ -103,7 +109,8 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
         place = make_url(url)
         shown = str(place)  # SQLAlchemy hides the password
         _check_place(shown, place, readonly)
-        engine = sa.create_engine(place, poolclass=NullPool)
+        settings = TIMEOUTS if place.get_backend_name() == "postgresql" else {}
+        engine = sa.create_engine(place, poolclass=NullPool, connect_args=settings)
         if place.get_backend_name() == "sqlite":
             _settle_sqlite(engine, readonly)
         if not _brought_up_to_date(engine, readonly):
@@ -112,6 +119,17 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
     except (SQLAlchemyError, sqlite3.Error, ImportError, OSError) as error:
         raise _not_opened(shown, error) from error
     return Store(engine)
+
+
+def shown_url(url: str) -> str:
+    """A URL without its password."""
+    return str(make_url(url))
+
+
+def is_there(url: str) -> bool:
+    """Whether there is anything to open: the file of a SQLite store may not be there yet."""
+    place = make_url(url)
+    return place.get_backend_name() != "sqlite" or Path(str(place.database)).is_file()
 
 
 def _not_opened(shown: str, error: Exception) -> BenchError:

@@ -51,6 +51,11 @@ def place_of(
     }
 
 
+def standing_trust(connection: Connection, run_id: str) -> str | None:
+    """Trust of the run of an id that stands."""
+    return connection.scalar(sa.select(RUN.c.trust).where(STANDING, RUN.c.run_id == run_id))
+
+
 def _superseded_by_another(connection: Connection, run_id: str) -> tuple[str, str] | None:
     """Run and reason that took the place of a run, if it was another run."""
     later = RUN.alias()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.files import is_full, keep_names, write_durably
 from bench.models import Normalised
 from bench.records import Submission
 from bench.submissions.canonical import canonical_bytes, weights_sha256
@@ -77,11 +78,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     try:
         for name, content in files.items():
             (fresh / name).parent.mkdir(exist_ok=True)
-            (fresh / name).write_bytes(content)
+            write_durably(fresh / name, content)
         fresh.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
-        return fresh.rename(folder)
+        fresh.rename(folder)
+        keep_names(folder.parent)
+        return folder
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -98,6 +101,8 @@ def check_target(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         foreign = folder.exists() and not (folder / FILE).is_file() and any(folder.iterdir())
     except OSError as error:
+        if is_full(error):
+            raise BenchError("E-DISK-FULL", f"{folder}: cannot be written") from error
         raise BenchError("E-BAD-VALUE", f"{folder}: cannot be written: {error.strerror}") from error
     if foreign or folder.resolve() == Path.cwd():
         raise BenchError(

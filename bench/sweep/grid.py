@@ -97,6 +97,8 @@ def read_grid(path: Path) -> Grid:
     except ValidationError as error:
         wrong = wrong_field(error, content, Grid.model_fields)
         raise BenchError("E-GRID", f"{path}: {wrong}") from error
+    if grid.sparsities and not grid.pruners:
+        raise BenchError("E-GRID", f'{path}: sparsities without pruners, e.g. pruners = ["snip"]')
     for row in grid.pruners:
         if not (grid.sparsities if row.sparsities is None else row.sparsities):
             raise BenchError(

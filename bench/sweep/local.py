@@ -98,4 +98,5 @@ def usual_workers(device: str, threads: int) -> int:
     """As many workers as there are cores for their threads; on an accelerator one."""
     if choose_device(device).type != "cpu":
         return 1
-    return max(1, len(os.sched_getaffinity(0)) // threads)
+    has = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, has // threads)

@@ -50,7 +50,8 @@ def outlook(units: Sequence[Unit], found: Mapping[str, Progress], workers: int) 
     left = None
     if expect:
         ahead = sum(map(expect, waiting)) - sum(map(expect, blocked)) - spent
-        left = max(ahead, 0.0) / max(workers, 1)
+        sharing = min(max(workers, len(working)), len(waiting) - len(blocked))
+        left = max(ahead, 0.0) / max(sharing, 1)
     states = list(state.values())
     counts = states.count("done"), states.count("failed"), len(blocked)
     return Outlook(len(units), *counts, working, left)
@@ -65,9 +66,10 @@ def expectation(
         if unit.key in found and found[unit.key].state == "done":
             for like in _alike(unit):
                 taken.setdefault(like, []).append(found[unit.key].seconds)
-    if not taken:
+    usual = {like: mean(seconds) for like, seconds in taken.items()}
+    if not usual:
         return None
-    return lambda unit: next(mean(taken[like]) for like in _alike(unit) if like in taken)
+    return lambda unit: next(usual[like] for like in _alike(unit) if like in usual)
 
 
 def _alike(unit: Unit) -> list[tuple[object, ...]]:

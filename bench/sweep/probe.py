@@ -3,6 +3,8 @@
 import time
 from collections.abc import Sequence
 
+import torch
+
 from bench.baselines import settled
 from bench.checkpoints import train
 from bench.data import Progress, load_suite, prepare_shifts, training_set
@@ -20,19 +22,21 @@ BATCHES = 8  # of the short epoch
 World = tuple[object, ...]
 
 
-def probe(units: Sequence[Unit], *, progress: Progress) -> dict[str, float]:
-    """Seconds that each unit will take, about, on one worker of this process's threads.
+def probe(units: Sequence[Unit], *, threads: int, progress: Progress) -> dict[str, float]:
+    """Seconds that each unit will take, about, on a worker that has its cores for itself.
 
-    Every network of the sweep is trained for a few steps and scored on a few images; a pruner
-    after training is taken to train nothing, all others as long as the dense network.
+    Every network of the sweep is trained for a few steps and scored on a few images; what else a
+    pruner does is taken to cost nothing.
 
     Args:
         units: All of a sweep.
+        threads: Of the worker; this process is set to as many.
         progress: Called with (what, done, total).
 
     Returns:
         Key of the unit -> seconds.
     """
+    torch.set_num_threads(threads)
     worlds = {_world(unit): unit for unit in units}
     known: dict[World, tuple[float, float]] = {}
     for done, (world, unit) in enumerate(worlds.items()):
@@ -40,7 +44,7 @@ def probe(units: Sequence[Unit], *, progress: Progress) -> dict[str, float]:
         known[world] = _training(unit.plan), _scoring(unit)
     progress("timing a few steps", len(worlds), len(worlds))
     return {
-        unit.key: known[_world(unit)][0] * _trains(unit) + known[_world(unit)][1] for unit in units
+        unit.key: known[_world(unit)][0] * _epochs(unit) + known[_world(unit)][1] for unit in units
     }
 
 
@@ -48,11 +52,18 @@ def _world(unit: Unit) -> World:
     return unit.plan.suite, unit.plan.network, unit.plan.recipe_name, unit.limit
 
 
-def _trains(unit: Unit) -> bool:
-    return unit.cut is None or settled(unit.cut)[1].pruner.moment != "after"
+def _epochs(unit: Unit) -> int:
+    """That are trained, of weights or of the scores of edge-popup."""
+    usual = recipe_named(unit.plan.recipe_name).epochs
+    if unit.cut is None or unit.cut.pruner in ("edge-popup", "edge-popup-after"):
+        return usual
+    pruner = settled(unit.cut)[1].pruner
+    own = 0 if pruner.moment == "after" else usual
+    return own if pruner.finetune_epochs is None else pruner.finetune_epochs
 
 
 def _training(plan: Plan) -> float:
+    """Seconds of an epoch."""
     recipe, model = recipe_named(plan.recipe_name), fresh_model(plan)
     device = next(model.parameters()).device
     images = training_set(plan.suite, root=plan.root, limit=recipe.images)
@@ -64,7 +75,7 @@ def _training(plan: Plan) -> float:
     train(training, 1)  # the first pass is slower than those after it
     begun = time.perf_counter()
     train(training, 2)
-    return (time.perf_counter() - begun) * recipe.epochs * len(images.labels) / count
+    return (time.perf_counter() - begun) * len(images.labels) / count
 
 
 def _scoring(unit: Unit) -> float:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -13,11 +14,12 @@ import torch
 
 import bench
 from bench.baselines import Cut, facts_of
-from bench.data import load_suite, training_set
+from bench.data import load_suite, outlier_training_set, prepare_shifts, training_set
 from bench.environment import choose_device
+from bench.errors import BenchError
 from bench.evaluation import check_kind
 from bench.models.glow import FLOWS
-from bench.plans import Plan
+from bench.plans import Plan, fresh_model
 from bench.protocol import PROTOCOLS, Protocol, usual
 from bench.pruners.named import source_of
 from bench.recipes import recipe_named
@@ -79,6 +81,7 @@ def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> l
         plan = Plan(suite, name, seed, grid.recipe, device, root)
         protocol = PROTOCOLS[grid.preset] if grid.preset else usual(_kind(plan))
         check_kind(_kind(plan), protocol, suite)
+        _check_network(suite, name)
         start = {
             **_training(plan),
             "data": _data(suite, root, grid.limit, protocol.native_outlier_size),
@@ -90,7 +93,7 @@ def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> l
         dense = Unit(_key(start), f"{named} dense {seed}", plan, None, None, protocol, grid.limit)
         found[dense.key] = dense
         for cut, facts in cuts:
-            key = _key({"parent": dense.key, **facts})
+            key = _cut_key(dense, facts)
             unit = replace(
                 dense, key=key, name=f"{named} {facts['slug']} {seed}", cut=cut, parent=dense
             )
@@ -102,6 +105,19 @@ def _cuts(grid: Grid) -> Iterator[Cut]:
     for row in grid.pruners:
         for sparsity in grid.sparsities if row.sparsities is None else row.sparsities:
             yield Cut(row.name, sparsity, row.scope, row.texts)
+
+
+def check_unchanged(unit: Unit) -> None:
+    """Refuses a unit whose pruner is another than when the sweep was planned: E-BAD-VALUE."""
+    if unit.cut and unit.parent and unit.key != _cut_key(unit.parent, _cut_facts(unit.cut)):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"{unit.name}: the file of its pruner has changed since the sweep began; begin it anew",
+        )
+
+
+def _cut_key(dense: Unit, facts: Mapping[str, Any]) -> str:
+    return _key({"parent": dense.key, **facts})
 
 
 def _cut_facts(cut: Cut) -> Mapping[str, Any]:
@@ -128,15 +144,29 @@ def _training(plan: Plan) -> Mapping[str, Any]:
 
 
 @cache
+def _check_network(suite: str, architecture: str | None) -> None:
+    """Builds it once, so that one that there is not is refused before any work."""
+    fresh_model(Plan(suite, architecture, device="cpu"))
+
+
+@cache
 def _training_data(suite: str, root: Path | None, limit: int | None) -> str:
     return training_set(suite, root=root, limit=limit).fingerprint
 
 
 @cache
 def _data(suite: str, root: Path | None, limit: int | None, native: bool) -> Mapping[str, str]:
-    """Fingerprints of the sets that are scored; which shifts there are."""
+    """Fingerprints of all sets but the training set, which a recipe may take a part of only."""
     loaded = load_suite(suite, root=root, limit=limit, native_size=native)
-    return loaded.fingerprints() | {"shift": loaded.shift_name}
+    found = loaded.fingerprints() | {"shift": loaded.shift_name}
+    if loaded.training:
+        found[loaded.training.name] = loaded.training.fingerprint
+    if loaded.official_shifts:
+        found[loaded.shift_name] = prepare_shifts(loaded)
+    with suppress(BenchError):  # missing: what trains on them will say so
+        outliers = outlier_training_set(suite, root=root)
+        found[f"training on {outliers.name}"] = outliers.fingerprint
+    return found
 
 
 @cache

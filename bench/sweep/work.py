@@ -4,16 +4,17 @@ Killed at any moment it loses no more than the work since its last checkpoint: a
 folder is there or not, and the run comes into the store together with the end of its claim.
 """
 
-import errno
+import fcntl
 import os
 import platform
 import secrets
+import shutil
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -21,11 +22,12 @@ from bench.baselines import prune, train_dense
 from bench.data import Progress, Suite, load_suite
 from bench.errors import BenchError
 from bench.evaluation import evaluate
+from bench.files import is_full
 from bench.store import Store, open_store
-from bench.store.claims import LEASE, claim, fail, finish, progress_of, renew
+from bench.store.claims import LEASE, claim, fail, finish, renew, unfinished
 from bench.submissions import load_submission
 from bench.submissions.card import FILE
-from bench.sweep.units import Unit
+from bench.sweep.units import Unit, check_unchanged, program
 
 RENEWED = 4  # times that a claim is renewed within its lease
 PAUSE = 0.5  # seconds until a worker without a ready unit looks again
@@ -41,21 +43,25 @@ class Workplace:
         store: URL of the store.
         out: Folder of the submissions.
         lease: Seconds that a claim holds without being renewed.
+        program: By which the keys of the units were made.
     """
 
     units: Sequence[Unit]
     store: str
     out: Path
     lease: float = LEASE
+    program: Sequence[str] = field(default_factory=program)
 
 
 def work(place: Workplace) -> None:
     """Does units until none is left to do, and none is being done that might come back.
 
     Raises:
-        BenchError: E-NO-STORE or E-DISK-FULL, which no other unit would escape.
+        BenchError: E-NO-STORE or E-DISK-FULL, which no other unit would escape; E-BAD-VALUE if
+            this process computes by another program than the units are of.
     """
-    owner = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}"
+    _check_program(place)
+    owner = f"{owner_here()}:{secrets.token_hex(4)}"
     wanted = [unit.wanted for unit in place.units]
     by_key = {unit.key: unit for unit in place.units}
     with open_store(place.store) as store:
@@ -63,16 +69,42 @@ def work(place: Workplace) -> None:
             key = claim(store, wanted, owner, lease=place.lease)
             if key:
                 _do(by_key[key], place, store, owner)
-            elif any(one.state == "claimed" for one in progress_of(store, by_key.keys()).values()):
+            elif unfinished(store, wanted):
                 time.sleep(PAUSE)
             else:
                 return
 
 
+def _check_program(place: Workplace) -> None:
+    if list(program()) != list(place.program):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"{platform.node()} computes by {program()}, expected {list(place.program)} (torch, "
+            "sparse-bench, its files): install the same everywhere, or begin the sweep anew",
+        )
+
+
+@cache
+def machine() -> str:
+    """Name of this machine, on Linux also of its start and of its room for processes.
+
+    Two containers may have one name, and each processes of the same numbers.
+    """
+    boot, room = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    if not boot.is_file():
+        return platform.node()
+    return f"{platform.node()}:{boot.read_text()[:8]}:{room.stat().st_ino}"
+
+
+def owner_here() -> str:
+    """What the owner of every claim of this process begins with."""
+    return f"{machine()}:{os.getpid()}"
+
+
 def gone(owner: str) -> bool:
     """Whether the process of an owner on this machine has ended; of other machines none has."""
     host, process, _ = owner.rsplit(":", 2)
-    if host != platform.node():
+    if host != machine():
         return False
     try:
         os.kill(int(process), 0)
@@ -87,6 +119,7 @@ def _do(unit: Unit, place: Workplace, store: Store, owner: str) -> None:
     """One unit, from the claim to its end; what goes wrong in it is written down there."""
     with _renewing(unit, place, store, owner) as progress:
         try:
+            check_unchanged(unit)
             loaded = load_submission(made(unit, place.out, progress))
             suite = _suite(
                 unit.plan.suite, unit.limit, unit.plan.root, unit.protocol.native_outlier_size
@@ -100,11 +133,9 @@ def _do(unit: Unit, place: Workplace, store: Store, owner: str) -> None:
             if error.code in OF_THE_PLACE:
                 raise
             fail(store, unit.key, owner, str(error))
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
+        except (Exception, SystemExit) as error:  # which does not stop the others
+            if isinstance(error, OSError) and is_full(error):
                 raise BenchError("E-DISK-FULL", f"{unit.name}: {error}") from error
-            fail(store, unit.key, owner, _last_words(error))
-        except Exception as error:  # a fault in one unit is written down and does not stop others
             fail(store, unit.key, owner, _last_words(error))
 
 
@@ -116,10 +147,27 @@ def made(unit: Unit, out: Path, progress: Progress) -> Path:
     folder = out / unit.folder
     if (folder / FILE).is_file():
         return folder
-    if unit.cut is None:
-        return train_dense(unit.plan, folder, progress=progress)
     parent = made(unit.parent, out, progress) if unit.parent else None
-    return prune(unit.plan, unit.cut, folder, parent=parent, progress=progress)
+    with _alone(folder):
+        if (folder / FILE).is_file():
+            return folder
+        if unit.cut is None:
+            return train_dense(unit.plan, folder, progress=progress)
+        return prune(unit.plan, unit.cut, folder, parent=parent, progress=progress)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until nobody else makes a folder, and clears away what those left who were killed."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = folder.parent / f".{folder.name}.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for left in folder.parent.glob(f".{folder.name}.*"):
+            if left.is_dir() and left.suffix != ".unfinished":
+                shutil.rmtree(left)
+        yield
+        lock.unlink(missing_ok=True)
 
 
 @cache
@@ -150,5 +198,5 @@ def _renewing(unit: Unit, place: Workplace, store: Store, owner: str) -> Iterato
         thread.join()
 
 
-def _last_words(error: Exception) -> str:
+def _last_words(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)[-2:])

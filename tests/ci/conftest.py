@@ -8,7 +8,7 @@ from bench.errors import BenchError
 from bench.models import Normalised
 from bench.plans import Plan, fresh_model
 from ci.sandbox import sandbox_level
-from tests.conftest import skip_or_fail
+from tests.required import skip_or_fail
 
 
 @pytest.fixture(scope="session")

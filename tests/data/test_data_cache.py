@@ -193,7 +193,7 @@ def test_a_full_disk_is_the_users_error(tmp_path: Path) -> None:
 
     with pytest.raises(BenchError, match="No space left") as caught:
         fill()
-    assert caught.value.code == "E-BAD-VALUE"
+    assert caught.value.code == "E-DISK-FULL"
 
 
 def test_the_places_follow_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

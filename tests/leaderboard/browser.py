@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import skip_or_fail
+from tests.required import skip_or_fail
 
 try:
     from playwright.sync_api import Browser, Locator, Page, sync_playwright

@@ -13,7 +13,18 @@ def served(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def url(tmp_path, monkeypatch) -> str:
+def file_url(tmp_path, monkeypatch) -> str:
+    """A SQLite file that is not there yet."""
     url = f"sqlite:///{tmp_path / 'bench.db'}"
     monkeypatch.setenv("BENCH_STORE", url)
     return url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def url(request, file_url, monkeypatch) -> str:
+    """An empty store of each kind of database."""
+    if request.param == "sqlite":
+        return file_url
+    address = str(request.getfixturevalue("postgresql"))
+    monkeypatch.setenv("BENCH_STORE", address)
+    return address

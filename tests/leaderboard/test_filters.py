@@ -108,7 +108,7 @@ def test_shipped_runs_stand_beside_the_stored_ones(url, shipped):
     assert rows.to_dict() == {"dense": "self-reported", "imp-0.9": "official"}
 
 
-def test_without_a_store_the_shipped_runs_are_shown_and_the_store_is_missed(url, shipped):
+def test_without_a_store_the_shipped_runs_are_shown_and_the_store_is_missed(file_url, shipped):
     page = at()
     assert slugs(page) == ["imp-0.9"]
     assert ["no such file" in line.value for line in page.error] == [True]

@@ -25,10 +25,10 @@ def scored(accuracy: float, brier: float, **run) -> Run:
 # stores with nothing to show
 
 
-def test_without_a_store_the_page_says_how_to_make_one(url):
+def test_without_a_store_the_page_says_how_to_make_one(file_url):
     page = at()
     assert [error.value for error in page.error] == [
-        f"{url}: no such file; `bench evaluate` makes one"
+        f"{file_url}: no such file; `bench evaluate` makes one"
     ]
     assert any("bench demo" in line.value for line in page.text)
     assert len(page.dataframe) == len(page.selectbox) == len(charts(page)) == 0
@@ -42,18 +42,18 @@ def test_an_empty_store_says_what_fills_it(url):
     assert "`bench evaluate MODEL`" in page.info[0].value
 
 
-def test_an_empty_file_says_that_it_is_no_store_yet(url, tmp_path):
+def test_an_empty_file_says_that_it_is_no_store_yet(file_url, tmp_path):
     (tmp_path / "bench.db").touch()
     assert ["without a store's tables" in error.value for error in at().error] == [True]
 
 
-def test_a_file_that_is_no_database_is_named(url, tmp_path):
+def test_a_file_that_is_no_database_is_named(file_url, tmp_path):
     (tmp_path / "bench.db").write_text("thesis" * 100)
     assert ["cannot be opened as a store" in error.value for error in at().error] == [True]
 
 
-def test_a_store_of_a_newer_program_says_which_program_reads_it(url, tmp_path):
-    fill(url, some_run())
+def test_a_store_of_a_newer_program_says_which_program_reads_it(file_url, tmp_path):
+    fill(file_url, some_run())
     connection = sqlite3.connect(tmp_path / "bench.db")
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.commit()
@@ -86,8 +86,8 @@ def test_without_a_name_it_is_the_store_of_the_working_directory(tmp_path, monke
     assert table(at())["slug"].tolist() == ["crop-0.5"]
 
 
-def test_a_visit_leaves_the_store_as_it_was(url, tmp_path):
-    fill(url, some_run())
+def test_a_visit_leaves_the_store_as_it_was(file_url, tmp_path):
+    fill(file_url, some_run())
     before = (tmp_path / "bench.db").read_bytes()
     choose(at(), RANK_BY, "brier")
     assert (tmp_path / "bench.db").read_bytes() == before

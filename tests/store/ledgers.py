@@ -56,16 +56,24 @@ def old_id(run: Run) -> str:
     return run.run_id[::-1]
 
 
-def fill_old(
-    url: str, runs: Iterable[Run], answers: Callable[[int], Mapping[str, Outcome]] = outcomes
-) -> None:
-    """A store as the first schema was written: records without trust, no positions."""
+def make_old(url: str, schema: str) -> None:
+    """An empty store of an older schema."""
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, schema)
+    engine.dispose()
+
+
+def fill_old(
+    url: str, runs: Iterable[Run], answers: Callable[[int], Mapping[str, Outcome]] = outcomes
+) -> None:
+    """A store as the first schema was written: records without trust, no positions."""
+    make_old(url, "0001")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
         tables = sa.MetaData()
         tables.reflect(connection)
         run_table, score, outcome = (tables.tables[n] for n in ("run", "score", "outcome"))

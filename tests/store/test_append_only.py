@@ -1,8 +1,4 @@
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +10,6 @@ from bench.store import (
     load_run,
     open_store,
     save_run,
-    standing_ids,
     verify_chain,
 )
 from tests.factories import some_run
@@ -90,31 +85,3 @@ def test_edits_behind_the_triggers_are_found_in_both_databases(url):
             change(url, edit)
         found = {f.where for f in verify_chain(store, noted=head).findings}
     assert found == {"schema", "outcome of run 1", "score of run 2", "run 3"}
-
-
-WRITER = """
-import sys
-from bench.store import open_store, save_run
-from tests.store.ledgers import outcomes, small_run
-with open_store(sys.argv[1]) as store:
-    for seed in range(int(sys.argv[2]), int(sys.argv[2]) + int(sys.argv[3])):
-        save_run(store, small_run(seed), outcomes(seed))
-"""
-
-
-@pytest.mark.slow
-def test_eight_writers_at_once_keep_one_unbroken_chain(url):
-    """The store does not exist yet: opening it is part of the race."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, url, str(100 * number), "10"],
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "PYTHONPATH": "."},
-        )
-        for number in range(8)
-    ]
-    assert [process.wait(120) for process in processes] == [0] * 8
-    with open_store(url) as store:
-        chain = verify_chain(store)
-        assert len(standing_ids(store)) == 80
-    assert (chain.runs, chain.findings) == (80, ())

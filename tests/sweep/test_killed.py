@@ -1,0 +1,153 @@
+"""Sweeps that are killed end as those that are not: nothing lost, nothing twice, the same bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.recipes import RECIPES
+from bench.store import open_store
+from bench.store.claims import progress_of
+from bench.sweep import units as module
+from bench.sweep.local import work_locally
+from bench.sweep.work import work
+from tests.sweep.faults import units as fault_units
+from tests.sweep.grids import content, small, workplace
+
+HERE = Path(__file__).parents[2]
+WRITES = (
+    "commit in engine.writing of claims.claim",
+    "commit in engine.writing of claims.renew",
+    "commit in engine.writing of claims.finish",
+    "fsync in files.write_durably of files.write_atomically",
+    "replace in files.write_atomically of checkpoints._save",
+    "fsync in files.write_durably of pack.write_folder",
+    "rename in pack.write_folder of pack.pack",
+)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The recipe of `tests.sweep.faults`."""
+    short = replace(RECIPES["digits-20"], epochs=2, early=1)
+    monkeypatch.setitem(RECIPES, "digits-20", short)  # type: ignore[arg-type]
+    module._training.cache_clear()
+    yield
+    module._training.cache_clear()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread", "quick")
+def test_a_worker_may_die_before_and_after_every_write(url, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.sweep.faults", url, str(tmp_path)],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    places = set((tmp_path / "seen").read_text().splitlines())
+    assert {f"{when} {write}" for when in ("before", "after") for write in WRITES} <= places
+    killed = content(url)
+    whole = f"sqlite:///{tmp_path / 'whole.db'}"
+    units = [unit for seed in range(1, 20) for unit in fault_units(seed)][: len(killed)]
+    work(workplace(units, whole, tmp_path / "whole"))
+    assert killed == content(whole)
+
+
+def sweep(grid: Path, url: str, *options: str) -> "subprocess.Popen[bytes]":
+    """`bench sweep` as a user starts it, with two workers."""
+    command = [sys.executable, "-m", "bench", "sweep", str(grid), "--store", url, "--quiet"]
+    folder = ["--out", str(grid.parent / "out"), "--workers", "2", "--device", "cpu"]
+    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    return subprocess.Popen(
+        [*command, *folder, *options], env=environment, stderr=subprocess.DEVNULL
+    )
+
+
+def workers_of(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children()
+    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+
+
+def write_grid(path: Path, seeds: list[int]) -> None:
+    text = f'pruners = ["snip", "magnitude"]\nsparsities = [0.9]\nlimit = 10\nseeds = {seeds}\n'
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("one_thread")
+def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
+    """Of every five kills one is of the sweep, four of one of its workers."""
+    chance, seeds, grid = random.Random(0), [1], tmp_path / "grid.toml"
+    write_grid(grid, seeds)
+    process, kills = sweep(grid, url), 0
+    while kills < (50 if url.startswith("sqlite") else 10):
+        time.sleep(chance.uniform(0, 4))
+        if process.poll() is not None:  # more to do, so that there is something to kill
+            seeds.append(len(seeds) + 1)
+            write_grid(grid, seeds)
+            process = sweep(grid, url)
+        elif kills % 5 == 0:
+            process.kill()
+            process.wait()
+            process, kills = sweep(grid, url), kills + 1
+        elif workers := workers_of(process):
+            chance.choice(workers).kill()
+            kills += 1
+    process.kill()
+    process.wait()
+    assert sweep(grid, url, "--retry-failed").wait() == 0
+    whole = f"sqlite:///{tmp_path / 'whole.db'}"
+    work(workplace(small(seeds=seeds), whole, tmp_path / "whole"))
+    assert content(url) == content(whole)
+    assert not list((tmp_path / "out").glob(".*.unfinished"))
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_workers_and_claims(url, tmp_path):
+    grid = tmp_path / "grid.toml"
+    write_grid(grid, [1, 2])
+    process = sweep(grid, url)
+    while not list(tmp_path.glob("out/*/submission.toml")):
+        time.sleep(0.1)
+    workers = workers_of(process)
+    assert len(workers) == 2
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert not any(worker.is_running() for worker in workers)
+    with open_store(url, readonly=True) as store:
+        found = progress_of(store, [unit.key for unit in small(seeds=[1, 2])])
+    assert all(one.state == "done" or one.lapsed for one in found.values())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_two_workers_give_the_bytes_of_one(url, tmp_path):
+    units = small(pruners=["imp", "edge-popup"])
+    alone = f"sqlite:///{tmp_path / 'alone.db'}"
+    work(workplace(units, alone, tmp_path / "one"))
+    place = workplace(units, url, tmp_path / "two")
+    seen = []
+
+    def look(store):
+        found = progress_of(store, [unit.key for unit in units])
+        seen.append(sum(one.state == "claimed" for one in found.values()))
+
+    work_locally(place, workers=2, threads=1, look=look)
+    assert max(seen) == 2
+    assert content(url) == content(alone)
+    for unit in units:
+        one, two = (tmp_path / name / "out" / unit.folder for name in ("one", "two"))
+        assert {file.name for file in one.iterdir()} == {file.name for file in two.iterdir()}
+        for name in ("weights.safetensors", "submission.toml", "curve.csv"):
+            assert (one / name).read_bytes() == (two / name).read_bytes()
