@@ -78,6 +78,7 @@ def test_every_file_it_links_to_is_there(page):
         assert (page.parent / link).is_file(), link
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs_as_it_stands(dense, tmp_path):
     shutil.copytree(dense, tmp_path / "demo" / "snip-0.9")
     (snippet,) = blocks("python", SECTIONS["Score your own network"])

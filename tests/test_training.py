@@ -134,6 +134,7 @@ def test_training_killed_by_the_system_goes_on_to_the_same_bytes(dense, tmp_path
     assert not checkpoint.parent.exists()
 
 
+@pytest.mark.slow
 def test_unfinished_work_of_another_plan_is_not_gone_on_with(dense, tmp_path):
     for plan in (replace(DIGITS, seed=2345), replace(DIGITS, architecture="lenet5")):
         with pytest.raises(Killed):
@@ -180,6 +181,7 @@ def test_the_folder_tells_how_it_was_trained(dense):
     assert (dense / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_another_seed_or_recipe_gives_other_weights(dense, tmp_path):
     other = train_dense(replace(DIGITS, seed=2345), tmp_path / "other")
     assert weights(other) != weights(dense)

@@ -90,7 +90,7 @@ def check_shapes(name: str, expected: Mapping[str, Tensor], got: Mapping[str, Te
             f"not the tensors of {name}: missing {sorted(missing)[:4]}, "
             f"unknown {sorted(unknown)[:4]}; is it another --arch?",
         )
-    for key in names_of(expected):
+    for key in sorted(names_of(expected)):
         if expected[key].shape != got[key].shape:
             raise BenchError(
                 "E-WRONG-WEIGHTS",

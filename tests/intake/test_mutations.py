@@ -96,6 +96,7 @@ def test_4000_damaged_pickles_in_sound_archives_end_in_a_code(reader):
     assert read > 20
 
 
+@pytest.mark.slow
 def test_20_000_damaged_safetensors_end_in_a_code(reader):
     draw = random.Random(2)
     whole = safetensors.torch.save({"a.weight": torch.ones(2, 3), "b": torch.arange(3.0)})

@@ -50,6 +50,7 @@ def test_a_ledger_as_it_was_written_is_whole_and_its_head_is_the_last_hash(ledge
     assert look(ledger, noted=last).findings == ()
 
 
+@pytest.mark.slow
 def test_two_hundred_random_edits_are_all_found_and_located(ledger, tmp_path):
     missed = []
     for seed in range(200):

@@ -56,6 +56,7 @@ def swept(*words: str):
     return CliRunner().invoke(app, ["sweep", "grid.toml", "--device", "cpu", *words])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_a_plan_shows_units_and_what_they_share_and_makes_nothing(grid):
     result = swept("--dry-run", "--workers", "2")

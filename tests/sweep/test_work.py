@@ -72,6 +72,7 @@ def test_every_unit_is_made_scored_and_stored_once(url, tmp_path, counted):
     assert counted == {"train_dense": 1, "prune": 2, "evaluate": 3}
 
 
+@pytest.mark.slow
 def test_a_larger_grid_does_only_what_is_new(url, tmp_path, counted):
     work(workplace(small(), url, tmp_path))
     counted.clear()
@@ -99,6 +100,7 @@ def test_a_folder_that_is_there_is_scored_and_not_made_again(url, tmp_path, coun
     assert counted == {"evaluate": 2}
 
 
+@pytest.mark.slow
 def test_a_worker_that_misses_a_dense_network_trains_it_again(url, tmp_path, counted):
     """As on another machine: the store says that it is done, but its folder is not here."""
     work(workplace(small(pruners=[]), url, tmp_path / "here"))
