@@ -145,14 +145,12 @@ def made(unit: Unit, out: Path, progress: Progress) -> Path:
     So is that of its parent, which another machine may have made.
     """
     folder = out / unit.folder
-    if (folder / FILE).is_file():
-        return folder
-    parent = made(unit.parent, out, progress) if unit.parent else None
     with _alone(folder):
         if (folder / FILE).is_file():
             return folder
         if unit.cut is None:
             return train_dense(unit.plan, folder, progress=progress)
+        parent = made(unit.parent, out, progress) if unit.parent else None
         return prune(unit.plan, unit.cut, folder, parent=parent, progress=progress)
 
 
@@ -163,11 +161,16 @@ def _alone(folder: Path) -> Iterator[None]:
     lock = folder.parent / f".{folder.name}.lock"
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        for left in folder.parent.glob(f".{folder.name}.*"):
-            if left.is_dir() and left.suffix != ".unfinished":
-                shutil.rmtree(left)
+        _clear_away(folder, but=".unfinished")
         yield
+        _clear_away(folder)
         lock.unlink(missing_ok=True)
+
+
+def _clear_away(folder: Path, *, but: str = "") -> None:
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        if left.is_dir() and left.suffix != but:
+            shutil.rmtree(left)
 
 
 @cache

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,8 +75,12 @@ def sweep(grid: Path, url: str, *options: str) -> "subprocess.Popen[bytes]":
 
 
 def workers_of(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
-    children = psutil.Process(process.pid).children()
-    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.Error):  # it was killed a moment ago
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def write_grid(path: Path, seeds: list[int]) -> None:
@@ -102,8 +107,9 @@ def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
             process.wait()
             process, kills = sweep(grid, url), kills + 1
         elif workers := workers_of(process):
-            chance.choice(workers).kill()
-            kills += 1
+            with suppress(psutil.NoSuchProcess):
+                chance.choice(workers).kill()
+                kills += 1
     process.kill()
     process.wait()
     assert sweep(grid, url, "--retry-failed").wait() == 0
