@@ -1,5 +1,6 @@
 """Where a run is made: device, versions and the processor's name."""
 
+import hashlib
 import platform
 import subprocess
 from functools import cache
@@ -10,6 +11,8 @@ import torch
 
 from bench.errors import BenchError
 from bench.records import Environment
+
+APART = ("cli", "html_board", "store", "sweep")  # rooms on which no result depends
 
 
 def choose_device(name: str) -> torch.device:
@@ -39,6 +42,18 @@ def environment(device: torch.device, batch_size: int) -> Environment:
         threads=torch.get_num_threads(),
         batch_size=batch_size,
     )
+
+
+@cache
+def program() -> list[str]:
+    """Versions of torch and of this package, and SHA-256 of its files that results depend on."""
+    home = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(home.rglob("*.py")):
+        inner = path.relative_to(home)
+        if inner.parts[0] not in APART:
+            digest.update(f"{inner.as_posix()}\n".encode() + path.read_bytes())
+    return [str(torch.__version__), version("sparse-bench"), digest.hexdigest()]
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -15,12 +14,12 @@ from bench.data import (
     suite_spec,
     training_set,
 )
-from bench.environment import choose_device, git_commit
+from bench.environment import choose_device, program
 from bench.errors import BenchError
 from bench.models import Normalised, initialised
 from bench.models.glow import FLOWS, fresh_flow
 from bench.recipes import RECIPES, default_recipe, recipe_named
-from bench.records import BAYESIAN
+from bench.records import BAYESIAN, Kind
 from bench.setting import Setting, TrainingSet
 from bench.streams import stream
 
@@ -57,6 +56,13 @@ class Plan:
         return self.architecture or self.spec.reference
 
     @property
+    def kind(self) -> Kind:
+        """Of the submission that comes of it."""
+        if self.network in FLOWS:
+            return "flow"
+        return "bayesian" if self.network.startswith(BAYESIAN) else "classifier"
+
+    @property
     def recipe_name(self) -> str:
         """The recipe, the architecture's where none is named."""
         return self.recipe or default_recipe(self.suite, self.network)
@@ -79,7 +85,7 @@ def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setti
     Raises:
         BenchError: If the plan names something unknown or the data is missing.
     """
-    check_classes(plan.suite, "flow" if plan.network in FLOWS else "classifier")
+    check_classes(plan.suite, plan.kind)
     recipe, device = recipe_named(plan.recipe_name), choose_device(plan.device)
     if (recipe.kl_weight is not None) != plan.network.startswith(BAYESIAN):
         fitting = [name for name, other in RECIPES.items() if other.kl_weight != recipe.kl_weight]
@@ -93,9 +99,8 @@ def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setti
         found = outlier_training_set(plan.suite, root=plan.root, progress=progress)
         return TrainingSet.on(device, found)
 
-    code = (version("sparse-bench"), git_commit())
-    facts = (plan.suite, plan.network, plan.seed, recipe, device.type, images.fingerprint, code)
-    identity = hashlib.sha256(repr((facts, work)).encode()).hexdigest()
+    facts = (plan.suite, plan.network, plan.seed, recipe, device.type, images.fingerprint)
+    identity = hashlib.sha256(repr((facts, work, program())).encode()).hexdigest()
     return Setting(
         plan.network,
         TrainingSet.on(device, images, augment=recipe.augment and plan.spec.augment),

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any
 
+from bench.errors import BenchError
 from bench.metric_meanings import METRICS, Metric
 from bench.records import ProtocolId, canonical_json
 
@@ -22,6 +23,7 @@ __all__ = [
     "PROTOCOLS",
     "Protocol",
     "as_record",
+    "protocol_named",
     "usual",
 ]
 
@@ -239,6 +241,17 @@ PROTOCOLS: Mapping[str, Protocol] = {
     ),
     "flows": replace(PROTOCOL, preset="flows", tasks=("likelihood", "cost"), detectors=()),
 }
+
+
+def protocol_named(preset: str) -> Protocol:
+    """The protocol of a preset.
+
+    Raises:
+        BenchError: E-BAD-VALUE if there is none.
+    """
+    if preset not in PROTOCOLS:
+        raise BenchError("E-BAD-VALUE", f"preset: got {preset!r}, expected {list(PROTOCOLS)}")
+    return PROTOCOLS[preset]
 
 
 def usual(kind: str) -> Protocol:

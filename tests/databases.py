@@ -28,6 +28,13 @@ def programs() -> Path:
     return Path(str(found)).parent
 
 
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty store of the kind of database that the parameter of a fixture names."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql"))
+    return f"sqlite:///{tmp_path / 'bench.db'}"
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """Address of a running server; it does not run as root, so root lends it another user."""

@@ -11,10 +11,9 @@ import typer
 from bench.cli import options
 from bench.cli.printing import print_protocol, print_run
 from bench.cli.progress import shown
-from bench.errors import BenchError
 from bench.files import write_atomically
 from bench.metric_meanings import as_markdown
-from bench.protocol import PROTOCOLS, Protocol, as_record, usual
+from bench.protocol import PROTOCOLS, as_record, protocol_named, usual
 from bench.records import file_bytes
 
 app = typer.Typer()
@@ -68,7 +67,7 @@ def evaluate(
     from bench.store import check_reason, load_run, open_store, save_run
     from bench.submissions import load_submission
 
-    wanted = None if preset is None else _protocol(preset)
+    wanted = None if preset is None else protocol_named(preset)
     tasks = tuple(filter(None, only.split(",")))
     mean, std = options.normalisation(normalize)
     check_reason(supersedes, reason)
@@ -103,16 +102,10 @@ def protocol(
     markdown: Annotated[bool, typer.Option("--markdown", help="As a Markdown table.")] = False,
 ) -> None:
     """Show what is measured: constants, metrics, version and content hash."""
-    chosen = _protocol(preset or "standard")
+    chosen = protocol_named(preset or "standard")
     if as_json:
         print(json.dumps(as_record(chosen), indent=2))
     elif markdown:
         print(as_markdown())
     else:
         print_protocol(chosen)
-
-
-def _protocol(preset: str) -> Protocol:
-    if preset not in PROTOCOLS:
-        raise BenchError("E-BAD-VALUE", f"preset: got {preset!r}, expected {list(PROTOCOLS)}")
-    return PROTOCOLS[preset]

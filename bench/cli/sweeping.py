@@ -74,7 +74,7 @@ def sweep(
     """
     from bench.cli.watching import print_plan, print_status, tell, watching
     from bench.store import open_store
-    from bench.store.claims import progress_of, retry
+    from bench.store.claims import retry, status_of
     from bench.sweep.grid import read_grid
     from bench.sweep.local import usual_workers, work_locally
     from bench.sweep.on_ray import work_on_ray
@@ -89,7 +89,7 @@ def sweep(
     keys = [unit.key for unit in units]
     with open_store(store, readonly=status) as opened:
         if status:
-            print_status(units, progress_of(opened, keys), several)
+            print_status(units, status_of(opened, keys), several)
             return
         if retry_failed:
             retry(opened, keys)
@@ -100,5 +100,5 @@ def sweep(
         else:
             work_locally(place, workers=several, threads=threads, look=look)
     with open_store(store, readonly=True) as opened:
-        found = progress_of(opened, keys)
+        found = status_of(opened, keys)
     raise typer.Exit(tell(units, found, out, store))

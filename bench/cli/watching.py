@@ -14,16 +14,15 @@ from rich.table import Table
 from bench.cli.printing import print_rows
 from bench.cli.progress import shown
 from bench.errors import one_line
-from bench.store import Store, open_store
-from bench.store.claims import Progress, progress_of
-from bench.store.engine import is_there, shown_url
+from bench.store import Store, is_there, open_store, shown_url
+from bench.store.claims import Status, status_of
 from bench.sweep.outlook import Outlook, expectation, outlook
 from bench.sweep.units import Unit
 
 EVERY = 1.0  # seconds between two looks at the store
 SHARE = 0.01  # of the time that the looks may take
 LINES_EVERY = 60.0  # seconds between two plain lines while nothing ends
-Found = Mapping[str, Progress]
+Found = Mapping[str, Status]
 
 
 def print_plan(
@@ -34,25 +33,21 @@ def print_plan(
 
     found = _begun(units, store)
     expect = expectation(units, found)
+    source = "those took that are done"
     if expect is None:
+        source = "a few steps of each network tell"
         with shown(quiet) as progress:
-            seconds = probe(units, threads=threads, progress=progress)
-    else:
-        seconds = {unit.key: expect(unit) for unit in units}
+            expect = probe(units, threads=threads, progress=progress)
     rows = [
-        (unit.name, unit.parent.name if unit.parent else "", _state(found.get(unit.key)), span)
+        (unit.name, unit.parent.name if unit.parent else "", _state(found.get(unit.key)), about)
         for unit in units
-        for span in [duration(seconds[unit.key])]
+        for about in [duration(expect(unit))]
     ]
     print_rows(("unit", "from", "state", "about"), rows)
     dense = sum(unit.parent is None for unit in units)
-    left = sum(s for key, s in seconds.items() if _state(found.get(key)) != "done")
-    print(
-        f"{len(units)} units, {dense} of them dense networks that the others share; about "
-        f"{duration(left / workers)} left on {workers} workers, as "
-        + ("those took that are done" if expect else "a few steps of each network tell"),
-        file=sys.stderr,
-    )
+    view = outlook(units, found, workers, expect)
+    print(f"{len(units)} units, {dense} of them dense networks that others share", file=sys.stderr)
+    print(f"{_sentence(view)} on {workers} workers, as {source}", file=sys.stderr)
 
 
 def print_status(units: Sequence[Unit], found: Found, workers: int) -> None:
@@ -68,8 +63,8 @@ def print_status(units: Sequence[Unit], found: Found, workers: int) -> None:
     ]
     print_rows(("", *(f"{sparsity:g}" for sparsity in sparsities)), rows)
     view = outlook(units, found, workers)
-    for unit, progress in view.working:
-        print(f"{unit.name}: {progress.note}, for {duration(progress.seconds)}")
+    for unit, status in view.working:
+        print(f"{unit.name}: {status.note}, for {duration(status.seconds)}")
     print(_sentence(view))
     _print_failures(units, found)
 
@@ -77,26 +72,13 @@ def print_status(units: Sequence[Unit], found: Found, workers: int) -> None:
 @contextmanager
 def watching(units: Sequence[Unit], workers: int, quiet: bool) -> Iterator[Callable[[Store], None]]:
     """What shows a sweep as it goes on: a live table on a terminal, plain lines elsewhere."""
-    keys = [unit.key for unit in units]
-    due = 0.0
-
-    def looking(show: Callable[[Outlook], None]) -> Callable[[Store], None]:
-        def look(store: Store) -> None:
-            nonlocal due
-            begun = time.monotonic()
-            if begun >= due:
-                show(outlook(units, progress_of(store, keys), workers))
-                due = begun + max(EVERY, (time.monotonic() - begun) / SHARE)
-
-        return look
-
     if quiet:
         yield lambda store: None
     elif sys.stderr.isatty():
         with Live(console=Console(stderr=True), auto_refresh=False) as live:
-            yield looking(lambda view: live.update(_table(view), refresh=True))
+            yield _Looks(units, workers, lambda view: live.update(_table(view), refresh=True))
     else:
-        yield looking(_Lines())
+        yield _Looks(units, workers, _Lines())
 
 
 def tell(units: Sequence[Unit], found: Found, out: Path, store: str) -> int:
@@ -114,7 +96,7 @@ def tell(units: Sequence[Unit], found: Found, out: Path, store: str) -> int:
     return code_of(view, found.values())
 
 
-def code_of(view: Outlook, found: Iterable[Progress]) -> int:
+def code_of(view: Outlook, found: Iterable[Status]) -> int:
     """Exit code: 0 if all is done, 2 if units failed for a reason with a code, 1 for a fault."""
     notes = [one.note for one in found if one.state == "failed"]
     if view.done == view.total:
@@ -130,6 +112,23 @@ def duration(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60:02} min"
     return f"{minutes} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+class _Looks:
+    """A look at the store now and then, seldom enough to cost next to nothing."""
+
+    def __init__(
+        self, units: Sequence[Unit], workers: int, show: Callable[[Outlook], None]
+    ) -> None:
+        self.units, self.workers, self.show = units, workers, show
+        self.due = 0.0
+
+    def __call__(self, store: Store) -> None:
+        begun = time.monotonic()
+        if begun >= self.due:
+            found = status_of(store, [unit.key for unit in self.units])
+            self.show(outlook(self.units, found, self.workers))
+            self.due = begun + max(EVERY, (time.monotonic() - begun) / SHARE)
 
 
 class _Lines:
@@ -150,8 +149,8 @@ def _table(view: Outlook) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     bar = ProgressBar(total=view.total, completed=view.done + view.failed, width=28)
     table.add_row(_sentence(view), bar, "")
-    for unit, progress in view.working:
-        table.add_row(unit.name, progress.note, duration(progress.seconds))
+    for unit, status in view.working:
+        table.add_row(unit.name, status.note, duration(status.seconds))
     return table
 
 
@@ -183,10 +182,10 @@ def _place(unit: Unit) -> tuple[str, float]:
     return f"{world} {slug}", unit.cut.sparsity
 
 
-def _state(progress: Progress | None) -> str:
-    if progress is None:
+def _state(status: Status | None) -> str:
+    if status is None:
         return ""
-    return "was begun" if progress.lapsed else progress.state
+    return "was begun" if status.lapsed else status.state
 
 
 def _count(states: Sequence[str]) -> str:
@@ -199,4 +198,4 @@ def _begun(units: Sequence[Unit], store: str) -> Found:
     if not is_there(store):
         return {}
     with open_store(store, readonly=True) as opened:
-        return progress_of(opened, [unit.key for unit in units])
+        return status_of(opened, [unit.key for unit in units])

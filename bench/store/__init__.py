@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.store.outcomes import TRUTH, Outcome, outcome_key, true_outcome
 
 if TYPE_CHECKING:
-    from bench.store.engine import Store, open_store
+    from bench.store.engine import Store, is_there, open_store, shown_url
     from bench.store.frames import run_frame, score_frame
     from bench.store.runs import (
         Entry,
@@ -32,6 +32,7 @@ __all__ = [
     "Store",
     "check_reason",
     "head",
+    "is_there",
     "load_entry",
     "load_outcomes",
     "load_run",
@@ -40,6 +41,7 @@ __all__ = [
     "run_frame",
     "save_run",
     "score_frame",
+    "shown_url",
     "standing_ids",
     "true_outcome",
     "verify_chain",
@@ -56,7 +58,9 @@ _HOMES = {
     "with_outcomes": "bench.store.runs",
     "verify_chain": "bench.store.verification",
     "Store": "bench.store.engine",
+    "is_there": "bench.store.engine",
     "open_store": "bench.store.engine",
+    "shown_url": "bench.store.engine",
     "load_outcomes": "bench.store.runs",
     "load_run": "bench.store.runs",
     "save_run": "bench.store.runs",

@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Status:
     """How far a unit is that somebody has begun.
 
     Args:
@@ -156,13 +156,13 @@ def retry(store: Store, keys: Collection[str]) -> None:
             connection.execute(UNIT.delete().where(UNIT.c.key == key))
 
 
-def progress_of(store: Store, keys: Collection[str]) -> dict[str, Progress]:
+def status_of(store: Store, keys: Collection[str]) -> dict[str, Status]:
     """Key -> how far it is, of the units among these that somebody has begun."""
     with store.reading() as connection:
         now, states = _states(connection)
     wanted = set(keys)
     return {
-        key: Progress(
+        key: Status(
             state=row.state,
             owner=row.owner,
             lapsed=row.state == "claimed" and row.lease <= now,

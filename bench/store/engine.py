@@ -126,7 +126,7 @@ def shown_url(url: str) -> str:
     return str(make_url(url))
 
 
-def is_there(url: str) -> bool:
+def is_there(url: str | URL) -> bool:
     """Whether there is anything to open: the file of a SQLite store may not be there yet."""
     place = make_url(url)
     return place.get_backend_name() != "sqlite" or Path(str(place.database)).is_file()
@@ -150,7 +150,7 @@ def _check_place(shown: str, place: URL, readonly: bool) -> None:
     if place.get_backend_name() != "sqlite" or place.database in (None, "", ":memory:"):
         return
     path = Path(str(place.database))
-    if readonly and not path.is_file():
+    if readonly and not is_there(place):
         raise BenchError("E-NO-STORE", f"{shown}: no such file; `bench evaluate` makes one")
     if not path.parent.is_dir():
         raise BenchError("E-NO-STORE", f"{shown}: there is no folder {path.parent}")

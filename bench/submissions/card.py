@@ -43,13 +43,15 @@ def _field(meaning: str, default: Any = None) -> Any:
     return Field(default, description=meaning)
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A table of a TOML file that is read strictly."""
+
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True
     )
 
 
-class Model(_Section):
+class Model(Section):
     """What the weights are of."""
 
     architecture: Text | None = _field("of the table, or `timm:NAME`, `robustbench:NAME`")
@@ -61,7 +63,7 @@ class Model(_Section):
     packed_from: Sha256 | None = _field("SHA-256 of the file that `bench pack` read them from")
 
 
-class Input(_Section):
+class Input(Section):
     """The normalisation between images in [0, 1] and the network."""
 
     mean: list[Number] = _field("one number a channel, or one in all; empty for none", [])
@@ -74,7 +76,7 @@ class Input(_Section):
         return self
 
 
-class Pruning(_Section):
+class Pruning(Section):
     """How it was made sparse."""
 
     pruner: Text | None = _field("the method, in your words; `dense` for none")
@@ -86,7 +88,7 @@ class Pruning(_Section):
     )
 
 
-class Training(_Section):
+class Training(Section):
     """How it was trained."""
 
     suite: Text | None = _field("data it was trained on: a suite's name")
@@ -96,7 +98,7 @@ class Training(_Section):
     parent: Text | None = _field("SHA-256 of the dense weights that it came from")
 
 
-class About(_Section):
+class About(Section):
     """Whose it is."""
 
     authors: Text | None = _field("names, separated by commas")
@@ -105,7 +107,7 @@ class About(_Section):
     notes: Text | None = _field("what else a reader has to know")
 
 
-class Card(_Section):
+class Card(Section):
     """A `submission.toml`; everything but `schema` and `slug` may be left out."""
 
     schema_: Annotated[int, Field(ge=1, le=1)] = Field(alias="schema", description="1")

@@ -2,25 +2,18 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from bench.errors import BenchError
 from bench.records import Moment, Scope, Structure
-from bench.submissions.card import wrong_field
+from bench.submissions.card import Count, Section, wrong_field
 
 Sparsity = Annotated[float, Field(ge=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-
-class PrunerRow(_Table):
+class PrunerRow(Section):
     """One pruner of a grid, with what it does otherwise than by default.
 
     Args:
@@ -36,7 +29,7 @@ class PrunerRow(_Table):
     scope: Scope | None = None
     moment: Moment | None = None
     structure: Structure | None = None
-    options: dict[str, str | int | float | bool] = {}
+    options: dict[str, str | int | float | bool] = Field({})
     sparsities: list[Sparsity] | None = None
 
     @property
@@ -56,7 +49,7 @@ def _row(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-class Grid(_Table):
+class Grid(Section):
     """All combinations of what is listed, and one dense network a suite, architecture and seed.
 
     Args:
@@ -70,13 +63,13 @@ class Grid(_Table):
         limit: First images of every set; None for all.
     """
 
-    suites: Annotated[list[str], Field(min_length=1)] = ["digits"]
-    architectures: list[str] = []
-    pruners: list[Annotated[PrunerRow, BeforeValidator(_row)]] = []
-    sparsities: list[Sparsity] = []
-    seeds: Annotated[list[Seed], Field(min_length=1)] = [1234]
+    suites: list[str] = Field(["digits"], min_length=1)
+    architectures: list[str] = Field([])
+    pruners: list[Annotated[PrunerRow, BeforeValidator(_row)]] = Field([])
+    sparsities: list[Sparsity] = Field([])
+    seeds: list[Count] = Field([1234], min_length=1)
     recipe: str | None = None
-    preset: Literal["standard", "authors", "detectors", "flows"] | None = None
+    preset: str | None = None
     limit: Annotated[int, Field(ge=1)] | None = None
 
 

@@ -25,7 +25,7 @@ from bench.sweep.work import Workplace, gone, owner_here, work
 PAUSE = 1.0  # seconds between two looks at the store
 PATIENCE = 60  # seconds until the cluster has to have answered, slow disks included
 HASTE = {"RAY_gcs_rpc_server_connect_timeout_s": "3", "RAY_py_gcs_connect_timeout_s": "3"}
-SILENCE = {"RAY_DEDUP_LOGS_SKIP_REGEX": "^"}  # Ray prints to stdout what its nodes have to say
+SILENCE = "RAY_DEDUP_LOGS_SKIP_REGEX"  # of what nodes say, which Ray prints to stdout
 
 
 def work_on_ray(
@@ -59,8 +59,7 @@ def work_on_ray(
         raise BenchError("E-MISSING-PACKAGE", "--ray needs Ray: pip install 'sparse-bench[ray]'")
     _check_gpus(gpus)
     _check_cluster(address)
-    for name, value in SILENCE.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault(SILENCE, "^")
     ray: Any = import_module("ray")  # which takes a second
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)

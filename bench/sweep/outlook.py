@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from bench.store.claims import Progress
+from bench.store.claims import Status
 from bench.sweep.units import Unit
 
 
@@ -25,17 +25,26 @@ class Outlook:
     done: int
     failed: int
     blocked: int
-    working: Sequence[tuple[Unit, Progress]]
+    working: Sequence[tuple[Unit, Status]]
     left: float | None
 
 
-def outlook(units: Sequence[Unit], found: Mapping[str, Progress], workers: int) -> Outlook:
+Expectation = Callable[[Unit], float]  # seconds that a unit will take
+
+
+def outlook(
+    units: Sequence[Unit],
+    found: Mapping[str, Status],
+    workers: int,
+    expect: Expectation | None = None,
+) -> Outlook:
     """What is known of a sweep.
 
     Args:
         units: All of it.
-        found: Key -> progress, as `progress_of` gives it.
+        found: Key -> progress, as `status_of` gives it.
         workers: That share what is left.
+        expect: In place of what the units that are done tell.
     """
     state = {unit.key: found[unit.key].state for unit in units if unit.key in found}
     waiting = [unit for unit in units if state.get(unit.key) not in ("done", "failed")]
@@ -45,7 +54,7 @@ def outlook(units: Sequence[Unit], found: Mapping[str, Progress], workers: int) 
         for unit in units
         if state.get(unit.key) == "claimed" and not found[unit.key].lapsed
     ]
-    expect = expectation(units, found)
+    expect = expect or expectation(units, found)
     spent = sum(progress.seconds for _, progress in working)
     left = None
     if expect:
@@ -57,9 +66,7 @@ def outlook(units: Sequence[Unit], found: Mapping[str, Progress], workers: int) 
     return Outlook(len(units), *counts, working, left)
 
 
-def expectation(
-    units: Sequence[Unit], found: Mapping[str, Progress]
-) -> Callable[[Unit], float] | None:
+def expectation(units: Sequence[Unit], found: Mapping[str, Status]) -> Expectation | None:
     """Seconds that a unit will take: as those took that are most like it; None if none is done."""
     taken: dict[tuple[object, ...], list[float]] = {}
     for unit in units:

@@ -13,6 +13,7 @@ from bench.plans import Plan, fresh_model
 from bench.recipes import recipe_named
 from bench.setting import Setting, TrainingSet
 from bench.submissions import from_module
+from bench.sweep.outlook import Expectation
 from bench.sweep.units import Unit
 from bench.training import Training
 from bench.variational import objective
@@ -22,8 +23,8 @@ BATCHES = 8  # of the short epoch
 World = tuple[object, ...]
 
 
-def probe(units: Sequence[Unit], *, threads: int, progress: Progress) -> dict[str, float]:
-    """Seconds that each unit will take, about, on a worker that has its cores for itself.
+def probe(units: Sequence[Unit], *, threads: int, progress: Progress) -> Expectation:
+    """How many seconds a unit will take, about, on a worker that has its cores for itself.
 
     Every network of the sweep is trained for a few steps and scored on a few images; what else a
     pruner does is taken to cost nothing.
@@ -34,7 +35,7 @@ def probe(units: Sequence[Unit], *, threads: int, progress: Progress) -> dict[st
         progress: Called with (what, done, total).
 
     Returns:
-        Key of the unit -> seconds.
+        Unit of the sweep -> seconds.
     """
     torch.set_num_threads(threads)
     worlds = {_world(unit): unit for unit in units}
@@ -43,9 +44,12 @@ def probe(units: Sequence[Unit], *, threads: int, progress: Progress) -> dict[st
         progress("timing a few steps", done, len(worlds))
         known[world] = _training(unit.plan), _scoring(unit)
     progress("timing a few steps", len(worlds), len(worlds))
-    return {
-        unit.key: known[_world(unit)][0] * _epochs(unit) + known[_world(unit)][1] for unit in units
-    }
+
+    def expect(unit: Unit) -> float:
+        epoch, scoring = known[_world(unit)]
+        return epoch * _epochs(unit) + scoring
+
+    return expect
 
 
 def _world(unit: Unit) -> World:

@@ -1,33 +1,27 @@
 """The units of a grid: each one network to make and to score, known by all that it depends on."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import bench
 from bench.baselines import Cut, facts_of
 from bench.data import load_suite, outlier_training_set, prepare_shifts, training_set
-from bench.environment import choose_device
+from bench.environment import choose_device, program
 from bench.errors import BenchError
 from bench.evaluation import check_kind
-from bench.models.glow import FLOWS
 from bench.plans import Plan, fresh_model
-from bench.protocol import PROTOCOLS, Protocol, usual
+from bench.protocol import Protocol, protocol_named, usual
 from bench.pruners.named import source_of
 from bench.recipes import recipe_named
-from bench.records import BAYESIAN, canonical_json
+from bench.records import canonical_json
 from bench.store.claims import Wanted
 from bench.sweep.grid import Grid
-
-APART = ("cli", "html_board", "store", "sweep")  # rooms on which no result depends
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,7 @@ class Unit:
     @property
     def folder(self) -> str:
         """Name of its submission folder: another for another content."""
-        return f"{self.name.replace(' ', '-')}-{self.key[:8]}"
+        return re.sub("[^a-zA-Z0-9_.-]+", "-", f"{self.name} {self.key[:8]}")
 
     @property
     def wanted(self) -> Wanted:
@@ -79,8 +73,8 @@ def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> l
     names: list[str | None] = [*grid.architectures] or [None]
     for seed, suite, name in product(grid.seeds, grid.suites, names):
         plan = Plan(suite, name, seed, grid.recipe, device, root)
-        protocol = PROTOCOLS[grid.preset] if grid.preset else usual(_kind(plan))
-        check_kind(_kind(plan), protocol, suite)
+        protocol = protocol_named(grid.preset) if grid.preset else usual(plan.kind)
+        check_kind(plan.kind, protocol, suite)
         _check_network(suite, name)
         start = {
             **_training(plan),
@@ -89,7 +83,7 @@ def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> l
             "limit": grid.limit,
             "program": program(),
         }
-        named = f"{suite} {plan.network.replace(':', '-')}"
+        named = f"{suite} {plan.network}"
         dense = Unit(_key(start), f"{named} dense {seed}", plan, None, None, protocol, grid.limit)
         found[dense.key] = dense
         for cut, facts in cuts:
@@ -167,21 +161,3 @@ def _data(suite: str, root: Path | None, limit: int | None, native: bool) -> Map
         outliers = outlier_training_set(suite, root=root)
         found[f"training on {outliers.name}"] = outliers.fingerprint
     return found
-
-
-@cache
-def program() -> list[str]:
-    """Versions of torch and of this package, and SHA-256 of what results depend on in it."""
-    home = Path(bench.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(home.rglob("*.py")):
-        inner = path.relative_to(home)
-        if inner.parts[0] not in APART:
-            digest.update(f"{inner.as_posix()}\n".encode() + path.read_bytes())
-    return [str(torch.__version__), version("sparse-bench"), digest.hexdigest()]
-
-
-def _kind(plan: Plan) -> str:
-    if plan.network in FLOWS:
-        return "flow"
-    return "bayesian" if plan.network.startswith(BAYESIAN) else "classifier"

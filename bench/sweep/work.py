@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bench.baselines import prune, train_dense
 from bench.data import Progress, Suite, load_suite
+from bench.environment import program
 from bench.errors import BenchError
 from bench.evaluation import evaluate
 from bench.files import is_full
@@ -27,7 +28,7 @@ from bench.store import Store, open_store
 from bench.store.claims import LEASE, claim, fail, finish, renew, unfinished
 from bench.submissions import load_submission
 from bench.submissions.card import FILE
-from bench.sweep.units import Unit, check_unchanged, program
+from bench.sweep.units import Unit, check_unchanged
 
 RENEWED = 4  # times that a claim is renewed within its lease
 PAUSE = 0.5  # seconds until a worker without a ready unit looks again

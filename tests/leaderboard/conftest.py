@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.databases import address
 from tests.leaderboard.visits import APP
 
 
@@ -21,10 +22,8 @@ def file_url(tmp_path, monkeypatch) -> str:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def url(request, file_url, monkeypatch) -> str:
+def url(request, tmp_path, monkeypatch) -> str:
     """An empty store of each kind of database."""
-    if request.param == "sqlite":
-        return file_url
-    address = str(request.getfixturevalue("postgresql"))
-    monkeypatch.setenv("BENCH_STORE", address)
-    return address
+    url = address(request, tmp_path)
+    monkeypatch.setenv("BENCH_STORE", url)
+    return url

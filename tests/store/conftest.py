@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import address
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty store of each kind of database."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgresql"))
-    return f"sqlite:///{tmp_path / 'bench.db'}"
+    return address(request, tmp_path)

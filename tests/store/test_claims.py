@@ -25,9 +25,9 @@ from bench.store.claims import (
     fail,
     finish,
     give_back,
-    progress_of,
     renew,
     retry,
+    status_of,
     unfinished,
 )
 from tests.factories import some_scores
@@ -46,7 +46,7 @@ def store(url):
 
 
 def state(store, unit):
-    return progress_of(store, KEYS)[unit.key].state
+    return status_of(store, KEYS)[unit.key].state
 
 
 def test_a_unit_is_ready_once_what_it_comes_after_is_done(store):
@@ -61,7 +61,7 @@ def test_a_unit_is_ready_once_what_it_comes_after_is_done(store):
 def test_the_run_comes_with_the_end_of_the_claim(store):
     claim(store, UNITS, "one")
     assert finish(store, DENSE.key, "one", small_run(1), outcomes(1))
-    done = progress_of(store, KEYS)[DENSE.key]
+    done = status_of(store, KEYS)[DENSE.key]
     assert (done.state, done.run_id) == ("done", small_run(1).run_id)
     assert standing_ids(store) == [small_run(1).run_id]
     assert verify_chain(store).findings == ()
@@ -73,7 +73,7 @@ def test_a_claim_that_is_renewed_holds(store):
         time.sleep(0.1)
         assert renew(store, DENSE.key, "one", "training 3/10", lease=0.2)
     assert claim(store, UNITS, "two") is None
-    held = progress_of(store, KEYS)[DENSE.key]
+    held = status_of(store, KEYS)[DENSE.key]
     assert (held.owner, held.note, held.lapsed) == ("one", "training 3/10", False)
     assert 0.35 < held.seconds < 5
 
@@ -81,7 +81,7 @@ def test_a_claim_that_is_renewed_holds(store):
 def test_a_claim_that_lapsed_is_another_s_and_its_owner_can_write_nothing(store):
     claim(store, UNITS, "one", lease=0.05)
     time.sleep(0.1)
-    assert progress_of(store, KEYS)[DENSE.key].lapsed
+    assert status_of(store, KEYS)[DENSE.key].lapsed
     assert claim(store, UNITS, "two") == DENSE.key
     before = head(store)
     assert not renew(store, DENSE.key, "one", "late")
@@ -138,14 +138,14 @@ def test_nothing_is_left_behind_a_dense_network_that_failed(store):
 def test_notes_are_one_line_that_a_terminal_can_show(store):
     claim(store, UNITS, "one")
     fail(store, DENSE.key, "one", "two\nlines \x00 and half a pair \ud800")
-    note = progress_of(store, KEYS)[DENSE.key].note
+    note = status_of(store, KEYS)[DENSE.key].note
     assert note == "two lines \ufffd and half a pair \ufffd"
 
 
 def test_a_failed_unit_keeps_its_reason_and_holds_back_what_comes_after(store):
     claim(store, UNITS, "one")
     fail(store, DENSE.key, "one", "E-NO-DATA: none")
-    assert progress_of(store, KEYS)[DENSE.key].note == "E-NO-DATA: none"
+    assert status_of(store, KEYS)[DENSE.key].note == "E-NO-DATA: none"
     assert claim(store, UNITS, "one") is None
     retry(store, [SNIP.key])
     assert claim(store, UNITS, "one") is None
@@ -174,7 +174,7 @@ def test_a_unit_at_which_workers_die_is_to_blame_itself(store):
         assert claim(store, UNITS, f"worker {number}") == DENSE.key
         give_back(store, {f"worker {number}"}.__contains__, blame=True)
     assert state(store, DENSE) == "failed"
-    assert f"died {DEATHS} times" in progress_of(store, KEYS)[DENSE.key].note
+    assert f"died {DEATHS} times" in status_of(store, KEYS)[DENSE.key].note
 
 
 def test_a_unit_that_others_gave_up_is_not_to_blame(store):
@@ -186,7 +186,7 @@ def test_a_unit_that_others_gave_up_is_not_to_blame(store):
 
 def test_progress_is_of_the_asked_units_alone(store):
     claim(store, UNITS, "one")
-    assert progress_of(store, [SNIP.key]) == {}
+    assert status_of(store, [SNIP.key]) == {}
 
 
 def test_a_store_of_the_schema_before_takes_claims(url):

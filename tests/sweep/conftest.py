@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.recipes import RECIPES
+from bench.sweep import units
+from tests.databases import address
+from tests.sweep.grids import SHORT
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty store of each kind of database."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgresql"))
-    return f"sqlite:///{tmp_path / 'bench.db'}"
+    return address(request, tmp_path)
 
 
 @pytest.fixture
@@ -22,3 +25,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two epochs make a network of the digits that can be pruned and scored."""
+    monkeypatch.setitem(RECIPES, "digits-20", SHORT)  # type: ignore[arg-type]
+    units._training.cache_clear()
+    yield
+    units._training.cache_clear()

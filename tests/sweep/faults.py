@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from sqlalchemy.engine.default import DefaultDialect
 import bench
 from bench.recipes import RECIPES
 from bench.store import open_store
-from bench.store.claims import give_back, progress_of
+from bench.store.claims import give_back, status_of
 from bench.sweep.work import gone, work
-from tests.sweep.grids import small, workplace
+from tests.sweep.grids import SHORT, small, workplace
 
 HOME = str(Path(bench.__file__).parent)
 CALLERS = 2  # functions of the package that tell a place from others
@@ -78,7 +77,7 @@ def units(seed: int) -> list[Any]:
 
 def main(url: str, folder: Path) -> None:
     torch.set_num_threads(1)
-    RECIPES["digits-20"] = replace(RECIPES["digits-20"], epochs=2, early=1)  # type: ignore[index]
+    RECIPES["digits-20"] = SHORT  # type: ignore[index]
     seed = deaths = 1
     while True:
         child = os.fork()
@@ -94,7 +93,7 @@ def main(url: str, folder: Path) -> None:
             seed, deaths = seed + 1, 0
     keys = [unit.key for number in range(1, seed + 1) for unit in units(number)]
     with open_store(url) as store:
-        assert {one.state for one in progress_of(store, keys).values()} == {"done"}
+        assert {one.state for one in status_of(store, keys).values()} == {"done"}
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """Small grids on the digits, and a store's content without what no two sweeps share: times."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.recipes import RECIPES
 from bench.records import Run
 from bench.store import load_outcomes, load_run, open_store, standing_ids, verify_chain
 from bench.sweep.grid import Grid
 from bench.sweep.units import Unit, units_of
 from bench.sweep.work import Workplace
 
+SHORT = replace(RECIPES["digits-20"], epochs=2, early=1)
 TIMED = ("latency_ratio",)  # metrics that are of the clock
 
 

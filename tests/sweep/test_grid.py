@@ -64,7 +64,6 @@ def test_an_empty_file_is_one_dense_network_on_digits(tmp_path):
         ('limit = "10"', "limit: got '10'"),
         ("sparsities = [1.0]", "sparsities.0: got 1.0"),
         ("sparsities = [nan]", "sparsities.0: got nan"),
-        ('preset = "best"', "preset: got 'best', expected 'standard'"),
         ("sparsity = [0.5]", "sparsity: unknown; known are suites, architectures, pruners"),
         ('pruners = ["snip"]', "snip has no sparsities"),
         ('sparsities = [0.5]\npruners = [{name = "imp", sparsities = []}]', "imp has no"),

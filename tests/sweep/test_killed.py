@@ -6,18 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from bench.recipes import RECIPES
 from bench.store import open_store
-from bench.store.claims import progress_of
-from bench.sweep import units as module
+from bench.store.claims import status_of
 from bench.sweep.local import work_locally
 from bench.sweep.work import work
 from tests.sweep.faults import units as fault_units
@@ -28,21 +24,12 @@ WRITES = (
     "commit in engine.writing of claims.claim",
     "commit in engine.writing of claims.renew",
     "commit in engine.writing of claims.finish",
+    "commit in engine.writing of claims.give_back",
     "fsync in files.write_durably of files.write_atomically",
     "replace in files.write_atomically of checkpoints._save",
     "fsync in files.write_durably of pack.write_folder",
     "rename in pack.write_folder of pack.pack",
 )
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The recipe of `tests.sweep.faults`."""
-    short = replace(RECIPES["digits-20"], epochs=2, early=1)
-    monkeypatch.setitem(RECIPES, "digits-20", short)  # type: ignore[arg-type]
-    module._training.cache_clear()
-    yield
-    module._training.cache_clear()
 
 
 @pytest.mark.slow
@@ -132,7 +119,7 @@ def test_ctrl_c_ends_workers_and_claims(url, tmp_path):
     assert process.wait(30) == 130
     assert not any(worker.is_running() for worker in workers)
     with open_store(url, readonly=True) as store:
-        found = progress_of(store, [unit.key for unit in small(seeds=[1, 2])])
+        found = status_of(store, [unit.key for unit in small(seeds=[1, 2])])
     assert all(one.state == "done" or one.lapsed for one in found.values())
 
 
@@ -146,7 +133,7 @@ def test_two_workers_give_the_bytes_of_one(url, tmp_path):
     seen = []
 
     def look(store):
-        found = progress_of(store, [unit.key for unit in units])
+        found = status_of(store, [unit.key for unit in units])
         seen.append(sum(one.state == "claimed" for one in found.values()))
 
     work_locally(place, workers=2, threads=1, look=look)

@@ -16,7 +16,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.store import open_store
-from bench.store.claims import DEATHS, progress_of
+from bench.store.claims import DEATHS, status_of
 from bench.sweep import on_ray as module
 from bench.sweep.on_ray import work_on_ray
 from bench.sweep.work import Workplace, work
@@ -61,7 +61,7 @@ def driven(place: Workplace, address: str, exitcode: int = 0):
 
 def found(place: Workplace):
     with open_store(place.store) as store:
-        return progress_of(store, [unit.key for unit in place.units])
+        return status_of(store, [unit.key for unit in place.units])
 
 
 def claimed_on(node, place: Workplace) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bench import environment
 from bench.errors import BenchError
 from bench.recipes import RECIPES
 from bench.sweep import units as module
@@ -26,7 +27,7 @@ def keys(units: list[Unit]) -> set[str]:
 @pytest.fixture
 def forgetting() -> Any:
     """What was worked out of data and program is worked out anew."""
-    cached = (module._training, module._training_data, module._data, module.program)
+    cached = (module._training, module._training_data, module._data, environment.program)
     for one in cached:
         one.cache_clear()
     yield
@@ -123,15 +124,15 @@ def test_a_changed_program_changes_every_unit_and_a_changed_page_none(monkeypatc
     for name, text in (("masks.py", "a"), ("cli/made.py", "b"), ("store/runs.py", "c")):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
-    monkeypatch.setattr(module.bench, "__file__", str(home / "__init__.py"))
-    first = module.program()
+    monkeypatch.setattr(environment, "__file__", str(home / "environment.py"))
+    first = environment.program()
     (home / "cli/made.py").write_text("other")
     (home / "store/runs.py").write_text("other")
-    module.program.cache_clear()
-    assert module.program() == first
+    environment.program.cache_clear()
+    assert environment.program() == first
     (home / "masks.py").write_text("other")
-    module.program.cache_clear()
-    assert module.program() != first
+    environment.program.cache_clear()
+    assert environment.program() != first
 
 
 def test_a_changed_function_of_the_user_is_another_unit(monkeypatch, tmp_path):
@@ -155,6 +156,7 @@ def test_a_changed_function_of_the_user_is_another_unit(monkeypatch, tmp_path):
         ({"recipe": "long"}, "E-BAD-VALUE"),
         ({"limit": 10**6}, "E-TOO-FEW-IMAGES"),
         ({"preset": "flows"}, "E-BAD-VALUE"),
+        ({"preset": "best"}, "E-BAD-VALUE"),
         ({"pruners": [{"name": "snip", "options": {"loss": "no"}}]}, "E-BAD-VALUE"),
     ],
 )

@@ -14,27 +14,19 @@ import pytest
 from bench.errors import BenchError
 from bench.recipes import RECIPES
 from bench.store import open_store
-from bench.store.claims import claim, progress_of
+from bench.store.claims import claim, status_of
 from bench.submissions import load_submission
 from bench.sweep import units as units_module
 from bench.sweep import work as module
 from bench.sweep.work import gone, machine, made, owner_here, work
 from tests.sweep.grids import content, small, workplace
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Two epochs make a network that can be pruned and scored."""
-    short = replace(RECIPES["digits-20"], epochs=2, early=1)
-    monkeypatch.setitem(RECIPES, "digits-20", short)
-    units_module._training.cache_clear()
-    yield
-    units_module._training.cache_clear()
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def states(url, units):
     with open_store(url) as store:
-        found = progress_of(store, [unit.key for unit in units])
+        found = status_of(store, [unit.key for unit in units])
     return [found[unit.key].state if unit.key in found else None for unit in units]
 
 
@@ -63,7 +55,7 @@ def test_every_unit_is_made_scored_and_stored_once(url, tmp_path, counted):
     assert counted == {"train_dense": 1, "prune": 2, "evaluate": 3}
     runs = content(url)
     with open_store(url) as store:
-        found = progress_of(store, [unit.key for unit in units])
+        found = status_of(store, [unit.key for unit in units])
     assert {one.run_id for one in found.values()} == set(runs)
     for unit in units:
         made_of = load_submission(place.out / unit.folder).record
@@ -136,7 +128,7 @@ def test_a_unit_that_fails_does_not_stop_the_others(url, tmp_path, monkeypatch, 
     work(workplace(units, url, tmp_path))
     assert states(url, units) == ["done", "failed", "done"]
     with open_store(url) as store:
-        assert note in progress_of(store, [units[1].key])[units[1].key].note
+        assert note in status_of(store, [units[1].key])[units[1].key].note
 
 
 def test_what_waits_for_a_failed_dense_network_is_not_begun(url, tmp_path, monkeypatch):
@@ -208,7 +200,7 @@ def test_a_pruner_that_changes_in_the_middle_is_refused(url, tmp_path, monkeypat
     work(workplace(units, url, tmp_path))
     assert states(url, units) == ["done", "failed"]
     with open_store(url) as store:
-        assert "has changed" in progress_of(store, [units[1].key])[units[1].key].note
+        assert "has changed" in status_of(store, [units[1].key])[units[1].key].note
 
 
 def test_two_threads_that_miss_a_folder_make_it_once(tmp_path, counted):
