@@ -193,7 +193,7 @@ def _state(row: Any) -> str | None:
 
 def _claimed(owner: str, now: float, lease: float) -> dict[str, Any]:
     """While a unit is claimed, `seconds` is the time at which it was."""
-    row = {"state": "claimed", "note": "", "seconds": now, "run_id": None}
+    row = {"state": "claimed", "note": "begins", "seconds": now, "run_id": None}
     return row | {"owner": owner, "lease": now + lease}
 
 
