@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, max_pool2d
+from torch.nn.functional import leaky_relu
 
 from bench.models.initialise import LEAK
+from bench.models.pooling import POOLED, max_pool, spread
 
 CONV6_WIDTHS: Mapping[str, int] = {
     "conv1": 64,
@@ -17,7 +18,6 @@ CONV6_WIDTHS: Mapping[str, int] = {
     "fc1": 256,
     "fc2": 256,
 }
-POOLED = 3 * 3
 
 
 class Conv6(nn.Module):
@@ -37,7 +37,6 @@ class Conv6(nn.Module):
             self.add_module(f"conv{index}", nn.Conv2d(inputs, outputs, 3, padding=1))
             self.add_module(f"bn{index}", nn.BatchNorm2d(outputs))
             inputs = outputs
-        self.pool = nn.AdaptiveAvgPool2d(3)
         self.dropout = nn.Dropout(0.3)
         self.fc1 = nn.Linear(inputs * POOLED, widths["fc1"])
         self.bn7 = nn.BatchNorm1d(widths["fc1"])
@@ -52,8 +51,8 @@ class Conv6(nn.Module):
             convolution, norm = self.get_submodule(f"conv{index}"), self.get_submodule(f"bn{index}")
             x = leaky_relu(norm(convolution(x)), LEAK)
             if index in (2, 4):
-                x = max_pool2d(x, 2)
-        x = self.pool(x).flatten(1)
+                x = max_pool(x)
+        x = spread(x).flatten(1)
         x = leaky_relu(self.bn7(self.fc1(self.dropout(x))), LEAK)
         x = leaky_relu(self.bn8(self.fc2(self.dropout(x))), LEAK)
         return self.fc3(self.dropout(x))

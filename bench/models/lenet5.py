@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, max_pool2d
+from torch.nn.functional import leaky_relu
 
 from bench.models.initialise import LEAK
+from bench.models.pooling import POOLED, max_pool, spread
 
 LENET5_WIDTHS: Mapping[str, int] = {"conv1": 6, "conv2": 16, "conv3": 120, "fc1": 84}
-POOLED = 3 * 3  # values of one channel after the adaptive pooling
 
 
 class LeNet5(nn.Module):
@@ -30,7 +30,6 @@ class LeNet5(nn.Module):
         self.bn2 = nn.BatchNorm2d(widths["conv2"])
         self.conv3 = nn.Conv2d(widths["conv2"], widths["conv3"], 5)
         self.bn3 = nn.BatchNorm2d(widths["conv3"])
-        self.pool = nn.AdaptiveAvgPool2d(3)
         self.dropout = nn.Dropout(0.3)
         self.fc1 = nn.Linear(widths["conv3"] * POOLED, widths["fc1"])
         self.bn4 = nn.BatchNorm1d(widths["fc1"])
@@ -38,8 +37,8 @@ class LeNet5(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, channels, H, W) normalised images, H and W at least 28, to (N, classes) logits."""
-        x = max_pool2d(leaky_relu(self.bn1(self.conv1(images)), LEAK), 2)
-        x = max_pool2d(leaky_relu(self.bn2(self.conv2(x)), LEAK), 2)
-        x = self.pool(leaky_relu(self.bn3(self.conv3(x)), LEAK)).flatten(1)
+        x = max_pool(leaky_relu(self.bn1(self.conv1(images)), LEAK))
+        x = max_pool(leaky_relu(self.bn2(self.conv2(x)), LEAK))
+        x = spread(leaky_relu(self.bn3(self.conv3(x)), LEAK)).flatten(1)
         x = leaky_relu(self.bn4(self.fc1(self.dropout(x))), LEAK)
         return self.fc2(self.dropout(x))

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d, relu
+from torch.nn.functional import relu
 
-POOLED = 3 * 3  # values of one channel after the adaptive pooling
+from bench.models.pooling import POOLED, max_pool, spread
 
 
 class PlainConv6(nn.Module):
@@ -27,7 +27,6 @@ class PlainConv6(nn.Module):
             outputs, padding = widths[f"conv{index}"], 0 if index == 2 else 1
             self.add_module(f"conv{index}", nn.Conv2d(inputs, outputs, 3, padding=padding))
             inputs = outputs
-        self.pool = nn.AdaptiveAvgPool2d(3)
         self.fc1 = nn.Linear(inputs * POOLED, widths["fc1"])
         self.fc2 = nn.Linear(widths["fc1"], widths["fc2"])
         self.fc3 = nn.Linear(widths["fc2"], classes)
@@ -38,8 +37,8 @@ class PlainConv6(nn.Module):
         for index in range(1, 7):
             x = relu(self.get_submodule(f"conv{index}")(x))
             if index in (2, 4):
-                x = max_pool2d(x, 2)
-        x = self.pool(x).flatten(1)
+                x = max_pool(x)
+        x = spread(x).flatten(1)
         return self.fc3(relu(self.fc2(relu(self.fc1(x)))))
 
 
@@ -57,13 +56,12 @@ class PlainLeNet5(nn.Module):
         self.conv1 = nn.Conv2d(channels, widths["conv1"], 5, padding=2)
         self.conv2 = nn.Conv2d(widths["conv1"], widths["conv2"], 5)
         self.conv3 = nn.Conv2d(widths["conv2"], widths["conv3"], 5)
-        self.pool = nn.AdaptiveAvgPool2d(3)
         self.fc1 = nn.Linear(widths["conv3"] * POOLED, widths["fc1"])
         self.fc2 = nn.Linear(widths["fc1"], classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, channels, H, W) normalised images, H and W at least 28, to (N, classes) logits."""
-        x = max_pool2d(relu(self.conv1(images)), 2)
-        x = max_pool2d(relu(self.conv2(x)), 2)
-        x = self.pool(relu(self.conv3(x))).flatten(1)
+        x = max_pool(relu(self.conv1(images)))
+        x = max_pool(relu(self.conv2(x)))
+        x = spread(relu(self.conv3(x))).flatten(1)
         return self.fc2(relu(self.fc1(x)))
