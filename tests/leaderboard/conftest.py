@@ -1,9 +1,13 @@
 """Pages in tests show the store of the test alone, unless a test ships runs of its own."""
 
+import sys
+
 import pytest
 
 from tests.databases import address
 from tests.leaderboard.visits import APP
+
+MAIN = sys.modules["__main__"]
 
 
 @pytest.fixture(autouse=True)
@@ -11,6 +15,13 @@ def served(monkeypatch, tmp_path):
     """As `streamlit run app.py` starts the page: no arguments but those of the page."""
     monkeypatch.setattr("sys.argv", [str(APP)])
     monkeypatch.setattr("leaderboard.shipped.SUBMISSIONS", tmp_path / "none")
+
+
+@pytest.fixture(autouse=True)
+def main_module():
+    """`AppTest` leaves the page as the main module, which processes that others spawn would run."""
+    yield
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture
