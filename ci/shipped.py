@@ -1,6 +1,5 @@
 """The runs that the repository ships."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,16 +7,16 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from bench.ranking import GROUP
-from bench.records import Run, from_json
+from bench.records import Run
 from bench.store import open_store, run_frame, save_run
+from leaderboard.shipped import read, shipped_records
 
 ROOT = Path(__file__).parents[1]
 
 
 def shipped_runs() -> list[Run]:
-    """The runs of `submissions/*/run.json`."""
-    records = sorted(ROOT.glob("submissions/*/run.json"))
-    return [from_json(json.loads(path.read_text(encoding="utf-8"))) for path in records]
+    """The runs below `submissions`."""
+    return [read(record) for record in shipped_records()]
 
 
 def comparable_runs(run: Run) -> list[Run]:

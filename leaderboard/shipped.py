@@ -8,20 +8,32 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 
 from bench.files import write_atomically
+from bench.intake.opened import unpacked
 from bench.places import cache_root
-from bench.records import from_json
+from bench.records import Run, from_json
 from bench.store import open_store, save_run
 
 SUBMISSIONS = Path(__file__).parents[1] / "submissions"
+LARGEST = 2**26  # bytes of a record
 MAKING = Lock()
 
 
+def shipped_records() -> list[Path]:
+    """`submissions/*/run.json`, and of a grid `submissions/*/run-SEED.json.gz`."""
+    return sorted([*SUBMISSIONS.glob("*/run.json"), *SUBMISSIONS.glob("*/run-*.json.gz")])
+
+
+def read(record: Path) -> Run:
+    """The run of a record."""
+    return from_json(json.loads(unpacked(record, LARGEST)))
+
+
 def shipped_store() -> str | None:
-    """URL of a store of `submissions/*/run.json`, made when they are new; None if there are none.
+    """URL of a store of the shipped runs, made when they are new; None if there are none.
 
     An installed package ships none.
     """
-    records = sorted(SUBMISSIONS.glob("*/run.json"))
+    records = shipped_records()
     if not records:
         return None
     path = cache_root() / "shipped" / f"{_digest(tuple(map(_state, records)))}.db"
@@ -48,6 +60,6 @@ def _make(path: Path, records: list[Path]) -> None:
         made = Path(place) / path.name
         with open_store(f"sqlite:///{made}") as store:
             for record in records:
-                save_run(store, from_json(json.loads(record.read_bytes())))
+                save_run(store, read(record))
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, made.read_bytes())

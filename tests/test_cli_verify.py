@@ -1,3 +1,4 @@
+import gzip
 import json
 import re
 import sqlite3
@@ -161,6 +162,14 @@ def test_a_store_of_the_first_schema_is_verified_shown_and_exported_by_its_old_i
         assert done.exit_code == 0, done.exception
     table = bench("export", run_id, "--format", "csv", "--store", url).output
     assert len(table.splitlines()) == 1 + len(scored.run.scores)
+
+
+def test_a_packed_record_is_verified_as_a_plain_one(run_file):
+    packed = run_file().with_name("run-1234.json.gz")
+    packed.write_bytes(gzip.compress(run_file().read_bytes()))
+    done = bench("verify", packed)
+    assert done.exit_code == 0, done.output
+    assert "no impossible value" in done.output
 
 
 def test_a_file_that_is_no_record_and_a_sample_of_no_run_are_refused(tmp_path, store):

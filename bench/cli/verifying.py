@@ -38,7 +38,7 @@ Labelled = dict[str, tuple[int, bytes]]  # test set's fingerprint -> first run, 
 )
 def verify(
     run: Annotated[
-        str | None, typer.Argument(help="Run id, or a run.json. Default: the whole store.")
+        str | None, typer.Argument(help="Run id, or a run.json(.gz). Default: the whole store.")
     ] = None,
     recompute: Annotated[
         int | None,
@@ -62,7 +62,7 @@ def verify(
     """Check that no stored row was changed, that its numbers can be, and that they come again."""
     if recompute and run is None:
         raise BenchError("E-BAD-VALUE", f"--recompute {recompute}: got no RUN, expected one")
-    file = Path(run) if run is not None and run.endswith(".json") else None
+    file = Path(run) if run is not None and run.endswith((".json", ".json.gz")) else None
     with shown(quiet) as progress:
         checked = _checked_file(file) if file else _checked_store(store, run, head, progress)
         found, outcomes = checked
@@ -142,10 +142,10 @@ def _rescored(run: Run, outcomes: Mapping[str, "Outcome"], labels: Any = None) -
 
 
 def _checked_file(path: Path) -> tuple[Run, Mapping[str, "Outcome"]]:
-    from bench.intake.opened import file_content
+    from bench.intake.opened import unpacked
 
     try:
-        record = json.loads(file_content(path, LARGEST))
+        record = json.loads(unpacked(path, LARGEST))
     except (ValueError, RecursionError) as error:
         raise BenchError("E-BROKEN-FILE", f"{path}: no run record ({error})") from error
     _refuse("E-IMPOSSIBLE-VALUE", str(path), impossible(record))

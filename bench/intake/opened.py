@@ -2,11 +2,13 @@
 
 import os
 import stat
+import zlib
 from pathlib import Path
 
 from bench.errors import BenchError
 
 LARGEST_FILE = 2**30
+GZIP = 16 + zlib.MAX_WBITS  # as zlib calls a stream with gzip's header
 
 
 def file_content(path: Path, largest: int = LARGEST_FILE) -> bytes:
@@ -38,4 +40,30 @@ def file_content(path: Path, largest: int = LARGEST_FILE) -> bytes:
             "E-TOO-LARGE",
             f"{path}: got {facts.st_size:,} bytes, expected at most {largest:,}",
         )
+    return content
+
+
+def unpacked(path: Path, largest: int) -> bytes:
+    """All bytes of a file; of one whose name ends in `.gz` those that gzip packed.
+
+    Args:
+        path: As for `file_content`.
+        largest: Bytes that it may have, packed and unpacked.
+
+    Raises:
+        BenchError: As `file_content`; E-TOO-LARGE also when unpacked; E-BROKEN-FILE if it is not
+            one whole gzip stream.
+    """
+    content = file_content(path, largest)
+    if path.suffix != ".gz":
+        return content
+    stream = zlib.decompressobj(wbits=GZIP)
+    try:
+        content = stream.decompress(content, largest + 1)
+    except zlib.error as error:
+        raise BenchError("E-BROKEN-FILE", f"{path}: no gzip file ({error})") from error
+    if len(content) > largest:
+        raise BenchError("E-TOO-LARGE", f"{path}: expected at most {largest:,} bytes unpacked")
+    if not stream.eof or stream.unused_data:
+        raise BenchError("E-BROKEN-FILE", f"{path}: not one whole gzip file")
     return content

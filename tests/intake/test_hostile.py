@@ -1,5 +1,6 @@
 """No file of a stranger runs anything, hangs, or ends in anything but a code."""
 
+import gzip
 import os
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.errors import BenchError
-from bench.intake.opened import file_content
+from bench.intake.opened import file_content, unpacked
 from bench.models import build
 from bench.store import open_store, score_frame
 from bench.submissions import load_submission
@@ -77,6 +78,28 @@ def test_a_device_and_a_file_that_is_too_large_are_refused(tmp_path):
     with pytest.raises(BenchError, match=r"E-TOO-LARGE.*got 101 bytes, expected at most 100"):
         file_content(tmp_path / "large", 100)
     assert len(file_content(tmp_path / "large", 101)) == 101
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"no gzip", "E-BROKEN-FILE"),
+        (gzip.compress(bytes(100))[:-1], "E-BROKEN-FILE"),
+        (gzip.compress(bytes(50)) * 2, "E-BROKEN-FILE"),
+        (gzip.compress(bytes(101)), "E-TOO-LARGE"),
+    ],
+)
+def test_a_packed_file_is_whole_and_bounded_when_unpacked(content, code, tmp_path):
+    path = tmp_path / "run.json.gz"
+    path.write_bytes(content)
+    with pytest.raises(BenchError, match=code):
+        unpacked(path, 100)
+
+
+def test_a_packed_file_and_a_plain_one_are_read_alike(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"{}")
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b"{}"))
+    assert [unpacked(tmp_path / name, 100) for name in ("a.json", "a.json.gz")] == [b"{}", b"{}"]
 
 
 def test_a_link_of_the_users_own_is_followed(tmp_path):

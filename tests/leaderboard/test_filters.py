@@ -1,5 +1,6 @@
 """What the controls on the left leave, and what the shipped runs add."""
 
+import gzip
 from dataclasses import replace
 
 import pytest
@@ -106,6 +107,16 @@ def test_shipped_runs_stand_beside_the_stored_ones(url, shipped):
     fill(url, some_run())
     rows = table(at()).set_index("slug")["trust"]
     assert rows.to_dict() == {"dense": "self-reported", "imp-0.9": "official"}
+
+
+def test_a_grid_is_shipped_as_one_packed_record_a_seed(url, shipped, tmp_path):
+    fill(url, some_run())
+    folder = tmp_path / "submissions" / "grid-imp-0.5"
+    folder.mkdir()
+    for seed in (1234, 2345):
+        run = some_run(pruner="imp", sparsity=0.5, seed=seed)
+        (folder / f"run-{seed}.json.gz").write_bytes(gzip.compress(file_bytes(run)))
+    assert sorted(slugs(at())) == ["dense", "imp-0.5", "imp-0.5", "imp-0.9"]
 
 
 def test_without_a_store_the_shipped_runs_are_shown_and_the_store_is_missed(file_url, shipped):
