@@ -8,7 +8,7 @@ import pandas as pd
 from bench.flags import meanings
 from bench.headline import HEADLINE
 from bench.legend import head
-from bench.ranking import rank, relative, summary
+from bench.ranking import over_seeds, rank, relative, summary
 from bench.records import Run
 from bench.tables import markdown
 from ci.shipped import comparable_runs, frame_of, group, shipped_runs
@@ -45,7 +45,15 @@ def comparison(run: Run, dense: Run | None = None) -> str:
     """
     others = comparable_runs(run) + ([dense] if dense else [])
     frame = summary(frame_of([_marked(run), *others]))
-    parts = [_title(run), _facts(run), "### Scores", _table(rank(frame)), _arrows()]
+    means = over_seeds(frame, list(HEADLINE))
+    parts = [
+        _title(run),
+        _facts(run),
+        "### Scores",
+        _beside(others),
+        _table(rank(means)),
+        _arrows(),
+    ]
     ratios = relative(frame)
     if ratios["pruner"].str.startswith(NEW).any():
         said = "Divided by the dense run of the same seed; of the logarithm, the difference to it."
@@ -110,6 +118,15 @@ def _table(ranked: pd.DataFrame) -> str:
     for column in COLUMNS:
         shown[HEADLINE[column].title] = [_number(value) for value in ranked[column]]
     return markdown(shown)
+
+
+def _beside(others: list[Run]) -> str:
+    recipes = sorted({str(other.submission.recipe) for other in others})
+    seeds = {other.submission.seed for other in others}
+    return (
+        f"Baselines: recipe {', '.join(map(plain, recipes)) or 'none'}, each at the sparsity "
+        f"nearest to this one's, means over {len(seeds)} seeds."
+    )
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,7 @@
 """The runs that the repository ships."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,16 +13,40 @@ from bench.store import open_store, run_frame, save_run
 from leaderboard.shipped import read, shipped_records
 
 ROOT = Path(__file__).parents[1]
+_read = cache(read)
 
 
 def shipped_runs() -> list[Run]:
     """The runs below `submissions`."""
-    return [read(record) for record in shipped_records()]
+    return [_read(record) for record in shipped_records()]
+
+
+def grid_runs() -> list[Run]:
+    """Those of the grid, `submissions/grid.toml`."""
+    return [_read(record) for record in shipped_records() if record.suffix == ".gz"]
 
 
 def comparable_runs(run: Run) -> list[Run]:
-    """Shipped runs that may stand beside a run: of its architecture, suite, limit and protocol."""
-    return [other for other in shipped_runs() if group(other) == group(run)]
+    """Shipped runs that best stand beside a run.
+
+    They are of its architecture, suite, limit and protocol; where there are such, of its recipe;
+    and of each pruner those of the sparsity nearest to its own.
+    """
+    same = [other for other in shipped_runs() if group(other) == group(run)]
+    of_recipe = [other for other in same if other.submission.recipe == run.submission.recipe]
+    return _nearest(of_recipe or same, run.submission.measured_sparsity or 0.0)
+
+
+def _nearest(runs: Iterable[Run], sparsity: float) -> list[Run]:
+    """Of runs that differ in their sparsity alone the nearest, in the order given."""
+    families: dict[object, list[Run]] = {}
+    for run in runs:
+        who = run.submission
+        families.setdefault((who.pruner, who.moment, who.recipe, who.seed), []).append(run)
+    return [
+        min(family, key=lambda run: abs((run.submission.measured_sparsity or 0.0) - sparsity))
+        for family in families.values()
+    ]
 
 
 def where(runs: Sequence[Run]) -> str:

@@ -11,7 +11,8 @@ from bench.files import write_atomically
 from bench.intake.opened import unpacked
 from bench.places import cache_root
 from bench.records import Run, from_json
-from bench.store import open_store, save_run
+from bench.store import open_store
+from bench.store.runs import append, rows_of
 
 SUBMISSIONS = Path(__file__).parents[1] / "submissions"
 LARGEST = 2**26  # bytes of a record
@@ -58,8 +59,8 @@ def _digest(states: tuple[tuple[Path, int, int], ...]) -> str:
 def _make(path: Path, records: list[Path]) -> None:
     with TemporaryDirectory() as place:
         made = Path(place) / path.name
-        with open_store(f"sqlite:///{made}") as store:
-            for record in records:
-                save_run(store, read(record))
+        with open_store(f"sqlite:///{made}") as store, store.writing("run") as connection:
+            for run in map(read, records):
+                append(connection, run, rows_of(run, {}))
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, made.read_bytes())

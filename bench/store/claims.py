@@ -156,11 +156,11 @@ def retry(store: Store, keys: Collection[str]) -> None:
             connection.execute(UNIT.delete().where(UNIT.c.key == key))
 
 
-def status_of(store: Store, keys: Collection[str]) -> dict[str, Status]:
-    """Key -> how far it is, of the units among these that somebody has begun."""
+def status_of(store: Store, keys: Collection[str] | None = None) -> dict[str, Status]:
+    """Key -> how far it is, of the units among these, or of all, that somebody has begun."""
     with store.reading() as connection:
         now, states = _states(connection)
-    wanted = set(keys)
+    wanted = states.keys() if keys is None else set(keys)
     return {
         key: Status(
             state=row.state,

@@ -13,7 +13,7 @@ from bench.flags import FLAGS
 from bench.headline import HEADLINE, higher_is_better
 from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
-from bench.ranking import usual
+from bench.ranking import over_seeds, usual
 from leaderboard.grid import grid, ticked
 from leaderboard.ratios import ratios
 from leaderboard.view import View
@@ -35,15 +35,16 @@ def show(view: View) -> None:
     """Draws the ranking."""
     by, columns = _columns(usual(view.group))
     st.caption(explained(by, to_dense=view.to_dense))
-    table = board(view.rows, by, columns, ratios(view))
+    families = ratios(view) if view.to_dense else _means(view)
+    table = board(view.rows, by, columns, families)
     if table.empty:
         st.info(NO_DENSE)
         return
-    leaders = [] if view.to_dense else list(table.index[table[by].notna()][:TESTED])
+    leaders = list(table.index[table[by].notna()][:TESTED]) if families is None else []
     if leaders:
         table = with_intervals(table, view.source.standings(leaders, by))
     part = _page(table)
-    drawn = grid if view.to_dense else partial(ticked, key="ranking")
+    drawn = partial(ticked, key="ranking") if families is None else grid
     runs = drawn(
         part,
         height=min(ROW * (len(part) + 1) + 3, TALLEST),
@@ -56,6 +57,20 @@ def show(view: View) -> None:
             st.text(f"{flag}: {FLAGS[flag].meaning}.")
     _exports(table)
     st.caption(CONVENTIONS)
+
+
+def _means(view: View) -> pd.DataFrame | None:
+    """A row for each network and sparsity instead of one for each seed, if the visitor wants."""
+    if view.rows["seed"].nunique() < 2:
+        return None
+    wanted = st.toggle(
+        "Means over seeds",
+        key="means",
+        bind="query-params",
+        help="One row for all seeds of a pruner at a sparsity, with the deviation over them. "
+        "Chance is told from difference by single runs.",
+    )
+    return over_seeds(view.rows, list(HEADLINE)) if wanted else None
 
 
 def _ways(view: View, runs: list[str]) -> None:
@@ -111,7 +126,7 @@ def _config(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
         ),
         "slug": words("name", pinned=True),
         "sparsity": number(format="%.3f", help="Share of weights that are zero or gone, measured."),
-        "seeds": number(help="Runs behind the mean, each over the dense run of its seed."),
+        "seeds": number(help="Runs behind the mean."),
         "trust": words(help="Who made the run: the owner, the project's CI or a maintainer."),
         "missing": words(help="Why a number is not there."),
         "flags": words(help="What a reader has to know; each is explained below the table."),

@@ -15,7 +15,7 @@ ABOUT_FAMILY = ("architecture", "moment", "scope", "structure", "recipe", "trust
 
 
 def board(
-    rows: pd.DataFrame, by: str, columns: Sequence[str], ratios: pd.DataFrame | None = None
+    rows: pd.DataFrame, by: str, columns: Sequence[str], families: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """The ranking of a group.
 
@@ -23,18 +23,18 @@ def board(
         rows: Of one group of `bench.ranking.summary`, filtered.
         by: Headline column that ranks.
         columns: Headline columns to show beside it.
-        ratios: `bench.ranking.relative` of the group before the filters: its families that the
-            rows have are ranked, instead of the rows.
+        families: Means over seeds, `bench.ranking.over_seeds` or `relative` of the group: those
+            that the rows have are ranked, instead of the rows.
 
     Returns:
         From best to worst, indexed as `rows` where they are runs: rank, who, the headline
-        columns (with `NAME_std` for ratios of several seeds), what else is known of the run,
+        columns (with `NAME_std` for means over seeds), what else is known of the run,
         `missing` (why numbers are), flags. Columns that are empty in every row are left out, but
         for `by` and those that say who.
     """
     names = list(dict.fromkeys([by, *columns]))
-    if ratios is not None:
-        table = rank(families_of(rows, ratios), by)
+    if families is not None:
+        table = rank(families_of(rows, families), by)
         numbers = [name for column in names for name in (column, f"{column}_std")]
         table = table[[*FAMILY, *numbers, *ABOUT_FAMILY, "flags"]]
         kept = {*FAMILY, by}

@@ -45,9 +45,9 @@ def compared(rows: pd.DataFrame, ratios: pd.DataFrame | None = None) -> pd.DataF
     return table
 
 
-def families_of(rows: pd.DataFrame, ratios: pd.DataFrame) -> pd.DataFrame:
-    """The ratios of the families that the rows have; arguments as for `compared`."""
-    return ratios[_ways(ratios).isin(set(_ways(rows)))]
+def families_of(rows: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
+    """Those means over seeds, or ratios, whose families the rows have."""
+    return means[_ways(means).isin(set(_ways(rows)))]
 
 
 def runs_of(rows: pd.DataFrame, ratios: pd.DataFrame) -> pd.DataFrame:

@@ -1,15 +1,17 @@
 """The Markdown of an evaluation, and the comment that is made of its numbers as data."""
 
+import gzip
 import json
 import re
 from contextlib import suppress
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from bench.errors import BenchError
 from bench.flags import FLAGS
-from bench.records import canonical_json, from_json, to_json
+from bench.records import canonical_json, file_bytes, from_json, to_json
 from ci.comparison import NEW, comparison, plain
 from ci.report import LARGEST, read_run, report
 from ci.shipped import comparable_runs, shipped_runs
@@ -88,6 +90,25 @@ def test_shipped_baselines_of_the_same_protocol_stand_beside_it():
     assert names.count("snip") == 2
     limited = comparison(replace(mine, limit=20))
     assert "20 shipped runs of `fashionmnist` are left out: they differ in limit" in limited
+
+
+def test_of_a_grid_the_nearest_sparsity_stands_beside_it_as_a_mean_over_seeds(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("leaderboard.shipped.SUBMISSIONS", tmp_path)
+    for seed, sparsity in product((1, 2), (0.5, 0.75, 0.98)):
+        for pruner, share in (("dense", 0.0), ("snip", sparsity)):
+            run = some_run(
+                pruner=pruner, sparsity=share, seed=seed, accuracy=0.9 - share / 10 * seed
+            )
+            folder = tmp_path / f"grid-{run.submission.slug}"
+            folder.mkdir(exist_ok=True)
+            (folder / f"run-{seed}.json.gz").write_bytes(gzip.compress(file_bytes(run)))
+    text = comparison(replace(RUN, limit=None))
+    assert "each at the sparsity nearest to this one's, means over 2 seeds." in text
+    found = dict(rows(text.partition("### Relative")[0]))
+    assert set(found) == {"dense", "snip", f"{NEW}axe-0.8"} | {"pruner", "---"}
+    assert found["snip"][3:5] == ["0.750", f"{0.9 - 0.075 * 1.5:.3f}"]
 
 
 def test_baselines_on_other_images_are_left_out():

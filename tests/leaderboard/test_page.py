@@ -210,6 +210,25 @@ def test_the_toggle_turns_numbers_into_ratios_to_the_same_seed(url):
     assert len(table(page)) == 4
 
 
+def test_runs_that_differ_in_their_seed_become_one_row_if_the_visitor_wants(url):
+    dense = [some_run(seed=1, accuracy=0.8), some_run(seed=2, accuracy=0.5)]
+    snip = [some_run(pruner="snip", sparsity=s, seed=1, accuracy=0.4) for s in (0.5, 0.9)]
+    fill(url, *dense, *snip)
+    page = switch(at(), "Means over seeds")
+    rows = table(page).set_index(["pruner", "sparsity"])
+    assert rows["seeds"].to_dict() == {("dense", 0): 2, ("snip", 0.5): 1, ("snip", 0.9): 1}
+    assert rows.loc[("dense", 0), "accuracy"] == pytest.approx(0.65)
+    assert rows.loc[("dense", 0), "accuracy_std"] == pytest.approx(0.3 / 2**0.5)
+    assert "tie" not in rows
+    assert len(table(switch(page, "Means over seeds", on=False))) == 4
+    assert "Means over seeds" not in [one.label for one in switch(page, "Relative to dense").toggle]
+
+
+def test_of_one_seed_there_are_no_means_to_ask_for(url):
+    fill(url, some_run(), some_run(pruner="snip", sparsity=0.9))
+    assert "Means over seeds" not in [one.label for one in at().toggle]
+
+
 def test_ratios_without_a_dense_run_say_what_is_needed(url):
     fill(url, some_run(pruner="snip", sparsity=0.9))
     page = switch(at(), "Relative to dense")

@@ -1,0 +1,84 @@
+"""The figures of the README, drawn from the runs that the repository ships.
+
+`python -m ci.figures` draws them anew. Each says in its metadata of which numbers it is, and a test
+compares that: the bytes of a picture differ between versions of matplotlib.
+"""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.figures import GREY
+from bench.legend import head
+from ci.grid import COLUMNS, means
+from ci.shipped import ROOT, grid_runs
+
+PICTURE = ROOT / "leaderboard" / "grid.png"
+SHADES = ("#9ecae1", "#4292c6", "#08519c", "#041f4a")  # of the sparsities, the densest first
+MARKS = "osD^"
+STEP = 0.16  # between the sparsities of a pruner
+
+
+def grid_figure(rows: pd.DataFrame) -> Figure:
+    """What each pruner leaves of each number, at each sparsity: mean and deviation over seeds.
+
+    Args:
+        rows: What `ci.grid.means` returns; the dense network's numbers are lines.
+    """
+    dense, pruned = rows[rows["pruner"] == "dense"], rows[rows["pruner"] != "dense"]
+    names = list(pruned.groupby("pruner")["accuracy"].mean().sort_values().index)
+    figure = Figure(figsize=(12, 13), dpi=90, layout="constrained")
+    panels = figure.subplots(2, 3, sharey=True).flat
+    for axes, column in zip(panels, COLUMNS, strict=True):
+        _draw(axes, pruned, names, column)
+        (value,), (std,) = dense[column], dense[f"{column}_std"]
+        axes.axvspan(value - std, value + std, color=GREY, alpha=0.25, linewidth=0)
+        axes.axvline(value, color=GREY, linewidth=1, label="dense")
+        axes.set_title(head(column), fontsize=11)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    return figure
+
+
+def _draw(axes: Axes, pruned: pd.DataFrame, names: list[str], column: str) -> None:
+    sparsities = sorted(pruned["declared_sparsity"].unique())
+    for number, sparsity in enumerate(sparsities):
+        rows = pruned[pruned["declared_sparsity"] == sparsity]
+        heights = [names.index(name) + STEP * (1.5 - number) for name in rows["pruner"]]
+        axes.errorbar(
+            rows[column],
+            heights,
+            xerr=rows[f"{column}_std"],
+            fmt=MARKS[number],
+            color=SHADES[number],
+            markersize=5,
+            linewidth=1,
+            label=f"sparsity {sparsity:g}",
+        )
+    axes.set_yticks(range(len(names)), names)
+    axes.hlines([y + 0.5 for y in range(len(names) - 1)], *axes.get_xlim(), color="#eeeeee")
+    axes.grid(axis="x", color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+
+
+def fingerprint(rows: pd.DataFrame) -> str:
+    """SHA-256 of the numbers that the figure shows."""
+    columns = [name for column in COLUMNS for name in (column, f"{column}_std")]
+    shown = rows[["pruner", "declared_sparsity", *columns]].sort_values(
+        ["pruner", "declared_sparsity"]
+    )
+    return hashlib.sha256(shown.round(6).to_csv(index=False).encode()).hexdigest()
+
+
+def draw(path: Path = PICTURE) -> None:
+    """Writes the figure of the grid."""
+    rows = means(grid_runs())
+    told = {"Software": None, "Description": fingerprint(rows)}
+    grid_figure(rows).savefig(path, format="png", metadata=told)
+
+
+if __name__ == "__main__":
+    draw()

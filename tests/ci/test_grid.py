@@ -1,0 +1,86 @@
+"""What a sweep made becomes folders of the repository, and a figure."""
+
+import csv
+import gzip
+import json
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from bench.errors import BenchError
+from bench.records import from_json
+from bench.store import open_store
+from bench.store.claims import Wanted, claim, finish
+from bench.submissions import load_submission
+from ci.figures import fingerprint, grid_figure
+from ci.grid import COLUMNS, means, ship
+from tests.factories import some_run
+
+
+def swept(store, *evaluations):
+    """Ends a unit for each run, and one that is still being worked at."""
+    wanted = [Wanted(str(number), "unit", None) for number in range(len(evaluations) + 1)]
+    for run, outcomes in evaluations:
+        finish(store, claim(store, wanted, "me"), "me", run, outcomes)
+    claim(store, wanted, "me")
+
+
+def test_each_network_gets_a_folder_and_each_seed_a_record(dense, scored, tmp_path):
+    other = replace(scored.run, submission=replace(scored.run.submission, seed=7))
+    out = tmp_path / "submissions"
+    with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
+        swept(store, scored, (other, {}))
+        ship(store, dense.parent, out)
+    folder = out / "grid-dense"
+    records = {path.name: path for path in folder.glob("run-*")}
+    assert set(records) == {"run-1234.json.gz", "run-7.json.gz"}
+    for name, run in (("run-1234.json.gz", scored.run), ("run-7.json.gz", other)):
+        record = json.loads(gzip.decompress(records[name].read_bytes()))
+        assert from_json(record) == replace(run, trust="official")
+    loaded = load_submission(folder)
+    assert loaded.record.weights_sha256 == scored.run.submission.weights_sha256
+    with (out / "grid.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["slug"], row["seed"]) for row in rows] == [("dense", "7"), ("dense", "1234")]
+
+
+def test_a_run_whose_network_is_not_there_is_refused(scored, tmp_path):
+    with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
+        swept(store, scored)
+        with pytest.raises(BenchError, match="E-NO-SUCH-FILE: dense: no folder has its weights"):
+            ship(store, tmp_path, tmp_path / "submissions")
+
+
+@pytest.fixture
+def rows():
+    pruned = product(("snip", "imp"), (0.5, 0.9), (1, 2))
+    runs = [some_run(seed=seed, accuracy=0.9) for seed in (1, 2)]
+    lost = {"snip": 0.1, "imp": 0.0}
+    runs += [
+        some_run(
+            pruner=name, sparsity=share, seed=seed, accuracy=0.9 - lost[name] - share / 10 * seed
+        )
+        for name, share, seed in pruned
+    ]
+    return means(runs)
+
+
+def test_the_figure_shows_means_and_deviations_over_seeds(rows):
+    axes = grid_figure(rows).axes
+    assert len(axes) == len(COLUMNS)
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["snip", "imp"]
+    drawn = [one.lines for one in axes[0].containers]
+    assert [list(points.get_xdata()) for points, _, _ in drawn] == [
+        pytest.approx([0.825, 0.725]),
+        pytest.approx([0.765, 0.665]),
+    ]
+    ((bars, *_),) = [bars for _, _, bars in drawn[:1]]
+    (left, _), (right, _) = bars.get_segments()[0]
+    assert right - left == pytest.approx(2 * 0.05 / 2**0.5)
+
+
+def test_the_fingerprint_of_a_figure_is_of_its_numbers(rows):
+    moved = rows.assign(accuracy=rows["accuracy"] + 1e-3)
+    assert fingerprint(rows) == fingerprint(rows.sample(frac=1, random_state=0))
+    assert fingerprint(rows) != fingerprint(moved)
