@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test test-all bench check lint types imports format docs figures clean
+.PHONY: demo test test-all bench check lint types imports format docs clean
 
 demo: .venv/installed
 	$(BIN)/bench demo --out demo
@@ -16,7 +16,7 @@ test: check
 	$(PYTEST) -m "not slow" --dist loadfile
 
 test-all: .venv/installed
-	$(PYTEST) -m slow --dist worksteal
+	$(PYTEST) -m slow --dist worksteal --durations 25
 
 bench: .venv/installed
 	$(BIN)/pytest tests/performance -s --timeout 1800
@@ -39,10 +39,6 @@ format: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m ci.readme
-
-figures: docs
-	$(BIN)/python -m ci.figures
-	$(BIN)/python -m ci.kinds
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -50,7 +50,7 @@ def comparison(run: Run, dense: Run | None = None) -> str:
         _title(run),
         _facts(run),
         "### Scores",
-        _beside(others),
+        *_beside(others),
         _table(rank(means)),
         _arrows(),
     ]
@@ -111,7 +111,7 @@ def _facts(run: Run) -> str:
 
 
 def _table(ranked: pd.DataFrame) -> str:
-    shown = ranked[["rank", "pruner", "moment", "sparsity"]].astype(object)
+    shown = ranked[["rank", "pruner", "moment", "sparsity", "seeds"]].astype(object)
     shown["pruner"] = [plain(name) for name in ranked["pruner"].fillna("")]
     shown["moment"] = [plain(moment) for moment in ranked["moment"].fillna("")]
     shown["sparsity"] = [_number(share) for share in ranked["sparsity"]]
@@ -120,13 +120,11 @@ def _table(ranked: pd.DataFrame) -> str:
     return markdown(shown)
 
 
-def _beside(others: list[Run]) -> str:
-    recipes = sorted({str(other.submission.recipe) for other in others})
-    seeds = {other.submission.seed for other in others}
-    return (
-        f"Baselines: recipe {', '.join(map(plain, recipes)) or 'none'}, each at the sparsity "
-        f"nearest to this one's, means over {len(seeds)} seeds."
-    )
+def _beside(others: list[Run]) -> list[str]:
+    recipes = sorted({str(other.submission.recipe or "not declared") for other in others})
+    said = f"Beside it stand baselines of the recipe {' and '.join(map(plain, recipes))}"
+    how = "each at the sparsity nearest to its own, as means over seeds."
+    return [f"{said}, {how}"] if others else []
 
 
 def _number(value: float) -> str:

@@ -109,9 +109,9 @@ def _scored(folder: Path, suite: Suite, progress: Report) -> Evaluation:
 def _dense_run(run: Run, entry: Path, folder: Path, suite: Suite, progress: Report) -> Run | None:
     """A dense run to compare with, where none of the shipped ones is of this seed and recipe."""
     who, card = run.submission, read_card(entry)
-    wanted = ("dense", who.seed, who.recipe)
+    wanted = ("classifier", "dense", who.seed, who.recipe)
     shipped = (other.submission for other in comparable_runs(run))
-    if wanted in [(other.pruner, other.seed, other.recipe) for other in shipped]:
+    if wanted in [(other.kind, other.pruner, other.seed, other.recipe) for other in shipped]:
         return None
     plan = replace(plan_of(card), architecture=who.architecture, recipe=who.recipe)
     parent = card.training.parent if who.moment == "after" else None

@@ -1,7 +1,7 @@
 """The figures of the README, drawn from the runs that the repository ships.
 
-`python -m ci.figures` draws them anew. Each says in its metadata of which numbers it is, and a test
-compares that: the bytes of a picture differ between versions of matplotlib.
+`python -m ci.figures` draws them anew. Each says in its metadata of which numbers it is, as the
+bytes of a picture differ between versions of matplotlib.
 """
 
 import hashlib

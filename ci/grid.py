@@ -5,6 +5,7 @@
 
 import csv
 import gzip
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from bench.cli.ending import ended
 from bench.errors import BenchError
 from bench.files import write_atomically
 from bench.headline import HEADLINE
@@ -32,25 +34,26 @@ COLUMNS = ("accuracy", "fgsm_linf_worst", "shift", "ood_msp", "ood_sensnorm", "b
 
 
 def ship(store: Store, made: Path, out: Path) -> None:
-    """Copies what a sweep made into folders of the repository.
+    """Copies what a sweep made into folders of the repository, in place of those there.
 
     Args:
-        store: With its runs, all done.
+        store: With the units of this one sweep, all done.
         made: The folder of its networks.
         out: Gets `grid-SLUG/run-SEED.json.gz`, of one seed the card, and of it some weights and
             their learning curve; `grid.csv`, how long each network took.
 
     Raises:
-        BenchError: E-NO-SUCH-FILE if the network of a run is not there.
+        BenchError: E-BAD-VALUE if a unit is not done or two have the same slug and seed;
+            E-NO-SUCH-FILE if a network to be copied is not there.
     """
     folders = {read_card(path.parent).model.sha256: path.parent for path in made.glob(f"*/{FILE}")}
+    runs = _ended(store)
+    for old in out.glob("grid-*/"):
+        shutil.rmtree(old)
     times = []
-    for unit in status_of(store).values():
-        if unit.run_id is None:
-            continue
-        run = load_run(store, unit.run_id)
+    for run, seconds in runs:
         who = run.submission
-        times.append((who.slug, who.seed, unit.run_id, round(unit.seconds)))
+        times.append((who.slug, who.seed, run.run_id, round(seconds)))
         target = out / f"grid-{who.slug}"
         record = gzip.compress(file_bytes(replace(run, trust="official")), mtime=0)
         write_atomically(target / f"run-{who.seed}.json.gz", record)
@@ -59,6 +62,20 @@ def ship(store: Store, made: Path, out: Path) -> None:
     with (out / TIMES).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([("slug", "seed", "run", "seconds"), *sorted(times)])
+
+
+def _ended(store: Store) -> list[tuple[Run, float]]:
+    """The run of each unit, and the seconds that it took."""
+    units = status_of(store).values()
+    runs = [(load_run(store, unit.run_id), unit.seconds) for unit in units if unit.run_id]
+    names = {(run.submission.slug, run.submission.seed) for run, _ in runs}
+    if not len(units) == len(runs) == len(names):
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"got {len(units)} units, {len(runs)} of them done, of {len(names)} slugs and seeds, "
+            "expected one sweep of one suite and architecture, done",
+        )
+    return runs
 
 
 def _copy(run: Run, folders: dict[str, Path], target: Path) -> None:
@@ -109,4 +126,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    ended(app)

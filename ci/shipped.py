@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from bench.ranking import GROUP
+from bench.ranking import GROUP, PRUNED
 from bench.records import Run
 from bench.store import open_store, run_frame, save_run
 from leaderboard.shipped import read, shipped_records
@@ -34,18 +34,21 @@ def comparable_runs(run: Run) -> list[Run]:
     """
     same = [other for other in shipped_runs() if group(other) == group(run)]
     of_recipe = [other for other in same if other.submission.recipe == run.submission.recipe]
-    return _nearest(of_recipe or same, run.submission.measured_sparsity or 0.0)
+    wanted = run.submission.declared_sparsity or run.submission.measured_sparsity or 0.0
+    return _nearest(of_recipe or same, wanted)
 
 
 def _nearest(runs: Iterable[Run], sparsity: float) -> list[Run]:
-    """Of runs that differ in their sparsity alone the nearest, in the order given."""
-    families: dict[object, list[Run]] = {}
+    """Of runs that differ in sparsity and seed alone those that declare the nearest sparsity."""
+    families: dict[object, dict[float, list[Run]]] = {}
     for run in runs:
         who = run.submission
-        families.setdefault((who.pruner, who.moment, who.recipe, who.seed), []).append(run)
+        family = families.setdefault(tuple(getattr(who, name) for name in PRUNED), {})
+        family.setdefault(who.declared_sparsity or 0.0, []).append(run)
     return [
-        min(family, key=lambda run: abs((run.submission.measured_sparsity or 0.0) - sparsity))
+        run
         for family in families.values()
+        for run in family[min(family, key=lambda declared: abs(declared - sparsity))]
     ]
 
 

@@ -8,14 +8,13 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 
 from bench.files import write_atomically
-from bench.intake.opened import unpacked
+from bench.intake.opened import LARGEST_RECORD, unpacked
 from bench.places import cache_root
 from bench.records import Run, from_json
 from bench.store import open_store
 from bench.store.runs import append, rows_of
 
 SUBMISSIONS = Path(__file__).parents[1] / "submissions"
-LARGEST = 2**26  # bytes of a record
 MAKING = Lock()
 
 
@@ -26,7 +25,7 @@ def shipped_records() -> list[Path]:
 
 def read(record: Path) -> Run:
     """The run of a record."""
-    return from_json(json.loads(unpacked(record, LARGEST)))
+    return from_json(json.loads(unpacked(record, LARGEST_RECORD)))
 
 
 def shipped_store() -> str | None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 NAMED = 8  # findings that the error names; all are printed
-LARGEST = 2**26  # bytes of a run record
 Labelled = dict[str, tuple[int, bytes]]  # test set's fingerprint -> first run, its stored labels
 
 
@@ -142,10 +141,10 @@ def _rescored(run: Run, outcomes: Mapping[str, "Outcome"], labels: Any = None) -
 
 
 def _checked_file(path: Path) -> tuple[Run, Mapping[str, "Outcome"]]:
-    from bench.intake.opened import unpacked
+    from bench.intake.opened import LARGEST_RECORD, unpacked
 
     try:
-        record = json.loads(unpacked(path, LARGEST))
+        record = json.loads(unpacked(path, LARGEST_RECORD))
     except (ValueError, RecursionError) as error:
         raise BenchError("E-BROKEN-FILE", f"{path}: no run record ({error})") from error
     _refuse("E-IMPOSSIBLE-VALUE", str(path), impossible(record))

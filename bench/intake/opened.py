@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.errors import BenchError
 
 LARGEST_FILE = 2**30
+LARGEST_RECORD = 2**26  # of a run
 GZIP = 16 + zlib.MAX_WBITS  # as zlib calls a stream with gzip's header
 
 

@@ -14,13 +14,16 @@ POOLED = SIDE**2  # values of one channel after it
 def max_pool(maps: Tensor) -> Tensor:
     """`max_pool2d(maps, 2)`; torch's kernel also notes where each maximum is, for gradients.
 
+    In inference mode alone nobody can want those.
+
     Args:
-        maps: (N, C, H, W).
+        maps: (N, C, H, W), H and W at least 2.
 
     Returns:
         (N, C, H // 2, W // 2): the largest of every 2×2 window.
     """
-    if type(maps) is not Tensor or maps.requires_grad or maps.device.type != "cpu":
+    plain = type(maps) is Tensor and maps.device.type == "cpu"
+    if not (plain and torch.is_inference_mode_enabled()):
         return max_pool2d(maps, 2)
     height, width = (side // 2 * 2 for side in maps.shape[-2:])
     rows = torch.maximum(maps[..., 0:height:2, :], maps[..., 1:height:2, :])

@@ -70,7 +70,12 @@ def _means(view: View) -> pd.DataFrame | None:
         help="One row for all seeds of a pruner at a sparsity, with the deviation over them. "
         "Chance is told from difference by single runs.",
     )
-    return over_seeds(view.rows, list(HEADLINE)) if wanted else None
+    if not wanted:
+        return None
+    told = view.rows.dropna(subset=["seed", "pruner"])
+    if left := len(view.rows) - len(told):
+        st.caption(f"{left} runs that do not declare their seed and pruner are left out.")
+    return over_seeds(told, list(HEADLINE))
 
 
 def _ways(view: View, runs: list[str]) -> None:
@@ -126,7 +131,7 @@ def _config(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
         ),
         "slug": words("name", pinned=True),
         "sparsity": number(format="%.3f", help="Share of weights that are zero or gone, measured."),
-        "seeds": number(help="Runs behind the mean."),
+        "seeds": number(help="Seeds behind the mean."),
         "trust": words(help="Who made the run: the owner, the project's CI or a maintainer."),
         "missing": words(help="Why a number is not there."),
         "flags": words(help="What a reader has to know; each is explained below the table."),
@@ -136,8 +141,9 @@ def _config(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
     for column in HEADLINE:
         told = explained(column, to_dense=to_dense)
         large = not to_dense and METRICS[HEADLINE[column].metric].high == math.inf
-        config[column] = number(head(column), help=told, format="%.4g" if large else "%.3f")
-        config[f"{column}_std"] = number("±", help="Deviation over seeds.", format="%.3f")
+        digits = "%.4g" if large else "%.3f"
+        config[column] = number(head(column), help=told, format=digits)
+        config[f"{column}_std"] = number("±", help="Deviation over seeds.", format=digits)
     return {column: config[column] for column in table if column in config}
 
 

@@ -19,19 +19,20 @@ from tests.factories import some_run
 
 
 def swept(store, *evaluations):
-    """Ends a unit for each run, and one that is still being worked at."""
-    wanted = [Wanted(str(number), "unit", None) for number in range(len(evaluations) + 1)]
-    for run, outcomes in evaluations:
-        finish(store, claim(store, wanted, "me"), "me", run, outcomes)
-    claim(store, wanted, "me")
+    """Ends a unit for each run."""
+    for number, (run, outcomes) in enumerate(evaluations):
+        key = claim(store, [Wanted(str(number), "unit", None)], "me")
+        finish(store, key, "me", run, outcomes)
 
 
 def test_each_network_gets_a_folder_and_each_seed_a_record(dense, scored, tmp_path):
     other = replace(scored.run, submission=replace(scored.run.submission, seed=7))
     out = tmp_path / "submissions"
+    (out / "grid-old").mkdir(parents=True)
     with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
         swept(store, scored, (other, {}))
         ship(store, dense.parent, out)
+    assert [path.name for path in out.iterdir() if path.is_dir()] == ["grid-dense"]
     folder = out / "grid-dense"
     records = {path.name: path for path in folder.glob("run-*")}
     assert set(records) == {"run-1234.json.gz", "run-7.json.gz"}
@@ -50,6 +51,21 @@ def test_a_run_whose_network_is_not_there_is_refused(scored, tmp_path):
         swept(store, scored)
         with pytest.raises(BenchError, match="E-NO-SUCH-FILE: dense: no folder has its weights"):
             ship(store, tmp_path, tmp_path / "submissions")
+
+
+def test_a_sweep_that_is_not_done_or_two_in_one_store_are_refused(dense, scored, tmp_path):
+    out = tmp_path / "submissions"
+    (out / "grid-old").mkdir(parents=True)
+    with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
+        swept(store, scored)
+        claim(store, [Wanted("more", "unit", None)], "me")
+        with pytest.raises(BenchError, match="E-BAD-VALUE: got 2 units, 1 of them done"):
+            ship(store, dense.parent, out)
+        other = replace(scored.run, limit=50)
+        finish(store, "more", "me", other, {})
+        with pytest.raises(BenchError, match="2 of them done, of 1 slugs and seeds"):
+            ship(store, dense.parent, out)
+    assert (out / "grid-old").is_dir()
 
 
 @pytest.fixture

@@ -67,8 +67,9 @@ def test_a_run_stands_beside_dense_absolute_and_relative():
     absolute, relative = text.split("### Relative to dense")
     ranked = dict(rows(absolute))
     assert ranked["dense"][0] == "1"
-    assert ranked[f"{NEW}axe-0.8"][:5] == ["2", f"`{NEW}axe-0.8`", "`before`", "0.800", "0.810"]
-    assert dict(rows(relative))[f"{NEW}axe-0.8"][4] == "0.900"
+    assert ranked[f"{NEW}axe-0.8"][:5] == ["2", f"`{NEW}axe-0.8`", "`before`", "0.800", "1"]
+    assert ranked[f"{NEW}axe-0.8"][5] == "0.810"
+    assert dict(rows(relative))[f"{NEW}axe-0.8"][5] == "0.900"
     for line in ("* trust: `ci`", "* sandbox: strong", "0.8000 measured, 0.8 declared"):
         assert line in text
 
@@ -105,10 +106,16 @@ def test_of_a_grid_the_nearest_sparsity_stands_beside_it_as_a_mean_over_seeds(
             folder.mkdir(exist_ok=True)
             (folder / f"run-{seed}.json.gz").write_bytes(gzip.compress(file_bytes(run)))
     text = comparison(replace(RUN, limit=None))
-    assert "each at the sparsity nearest to this one's, means over 2 seeds." in text
+    assert "baselines of the recipe `digits-20`, each at the sparsity nearest to its own" in text
     found = dict(rows(text.partition("### Relative")[0]))
     assert set(found) == {"dense", "snip", f"{NEW}axe-0.8"} | {"pruner", "---"}
-    assert found["snip"][3:5] == ["0.750", f"{0.9 - 0.075 * 1.5:.3f}"]
+    assert found["snip"][3:6] == ["0.750", "2", f"{0.9 - 0.075 * 1.5:.3f}"]
+
+
+def test_an_ensemble_does_not_take_the_place_of_its_dense_network():
+    one = next(run for run in shipped_runs() if run.submission.slug == "ensemble-of-3")
+    kinds = {(run.submission.kind, run.submission.pruner) for run in comparable_runs(one)}
+    assert {("ensemble", "dense"), ("classifier", "dense")} <= kinds
 
 
 def test_baselines_on_other_images_are_left_out():

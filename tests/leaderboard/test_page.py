@@ -224,6 +224,18 @@ def test_runs_that_differ_in_their_seed_become_one_row_if_the_visitor_wants(url)
     assert "Means over seeds" not in [one.label for one in switch(page, "Relative to dense").toggle]
 
 
+def test_runs_that_do_not_declare_their_pruner_are_no_mean(url):
+    nameless = [some_run(seed=seed) for seed in (1, 2)]
+    nameless = [
+        replace(run, submission=replace(run.submission, pruner=None, weights_sha256=str(number)))
+        for number, run in enumerate(nameless)
+    ]
+    fill(url, some_run(seed=3), *nameless)
+    page = switch(at(), "Means over seeds")
+    assert table(page)["pruner"].tolist() == ["dense"]
+    assert ["2 runs that do not declare" in line.value for line in page.caption].count(True) == 1
+
+
 def test_of_one_seed_there_are_no_means_to_ask_for(url):
     fill(url, some_run(), some_run(pruner="snip", sparsity=0.9))
     assert "Means over seeds" not in [one.label for one in at().toggle]

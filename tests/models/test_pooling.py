@@ -1,6 +1,7 @@
 """Pooling answers as torch's own does, to the bit."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -30,19 +31,19 @@ def slope(pool: Callable[[Tensor], Tensor], values: Tensor) -> tuple[Tensor, Ten
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_largest_of_every_window(shape, layout):
     values = maps(*shape).to(memory_format=layout)
-    assert torch.equal(max_pool(values), max_pool2d(values, 2))
+    with torch.inference_mode():
+        assert torch.equal(max_pool(values), max_pool2d(values, 2))
     for got, expected in zip(
         slope(max_pool, values), slope(lambda x: max_pool2d(x, 2), values), strict=True
     ):
         assert torch.equal(got, expected)
 
 
+@torch.inference_mode()
 def test_what_is_no_number_stays_so():
     values = maps(1, 1, 4, 4)
     values[0, 0, 1, 2] = torch.nan
-    torch.testing.assert_close(
-        max_pool(values), max_pool2d(values, 2), rtol=0, atol=0, equal_nan=True
-    )
+    assert torch.equal(max_pool(values).isnan(), max_pool2d(values, 2).isnan())
 
 
 @pytest.mark.parametrize("shape", [(64, 120, 1, 1), (2, 3, 1, 2), (2, 3, 2, 2), (2, 3, 7, 5)])
@@ -69,16 +70,30 @@ def test_a_traced_network_shows_the_function_of_torch(pool, own, size):
     assert Net()(maps(1, 1, size, size)).shape == (1, 1, 3, 3)
 
 
-@pytest.mark.parametrize("pool", [max_pool, spread])
-def test_gradients_by_transformed_functions(pool):
-    values = maps(5, 2, 1 if pool is spread else 6, 1 if pool is spread else 6)
+def total(pool: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
+    return pool(value.unsqueeze(0)).square().sum()
 
-    def total(value: Tensor) -> Tensor:
-        return pool(value.unsqueeze(0)).square().sum()
 
-    each = torch.stack([torch.func.grad(total)(value) for value in values])
+def of_all(pool: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    return torch.vmap(partial(total, pool))(values).sum()
+
+
+@pytest.mark.parametrize(
+    ("pool", "own", "size"),
+    [
+        (max_pool, partial(max_pool2d, kernel_size=2), 6),
+        (spread, partial(adaptive_avg_pool2d, output_size=SIDE), 1),
+    ],
+)
+def test_transformed_functions_differentiate_as_through_torch(pool, own, size):
+    values, tangent = maps(5, 2, size, size), torch.arange(10.0 * size**2).view(5, 2, size, size)
+    for transformed in (
+        lambda f: torch.vmap(torch.func.grad(partial(total, f)))(values),
+        lambda f: torch.func.grad(partial(of_all, f))(values),
+        lambda f: torch.func.jvp(f, (values,), (tangent,))[1],
+        lambda f: torch.func.jacfwd(partial(total, f))(values[0]),
+    ):
+        assert torch.equal(transformed(pool), transformed(own))
     known = values.clone().requires_grad_()
-    own = adaptive_avg_pool2d(known, SIDE) if pool is spread else max_pool2d(known, 2)
-    (expected,) = torch.autograd.grad(own.square().sum(), known)
-    assert torch.equal(each, expected)
-    assert torch.equal(torch.vmap(torch.func.grad(total))(values), expected)
+    got, expected = (torch.autograd.grad(of_all(f, known), known) for f in (pool, own))
+    assert torch.equal(*got, *expected)
