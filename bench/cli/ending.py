@@ -2,6 +2,8 @@
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
@@ -16,3 +18,13 @@ def ended(app: typer.Typer) -> None:
     except BenchError as error:
         typer.echo(error, err=True)
         sys.exit(2)
+
+
+@contextmanager
+def resumable(where: str) -> Iterator[None]:
+    """Says on Ctrl-C that the work is not lost, and where it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. The same command goes on {where}.", err=True)
+        raise

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import options
+from bench.cli.ending import resumable
 from bench.cli.progress import shown
 from bench.records import Combine, Moment, Scope, Structure
 
@@ -197,11 +198,8 @@ def _resumable(out: Path) -> Iterator[None]:
             "command and program; else that folder may be removed.",
             file=sys.stderr,
         )
-    try:
+    with resumable("after the last whole epoch"):
         yield
-    except KeyboardInterrupt:
-        print("Interrupted. The same command goes on after the last whole epoch.", file=sys.stderr)
-        raise
 
 
 def _tell(folder: Path, suite: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import options
+from bench.cli.ending import resumable
 
 app = typer.Typer()
 EXAMPLE = """\
@@ -94,7 +95,7 @@ def sweep(
         if retry_failed:
             retry(opened, keys)
     place = Workplace(units, store, out.absolute())
-    with watching(units, several, quiet) as look:
+    with resumable("with what is not done"), watching(units, several, quiet) as look:
         if ray:
             work_on_ray(place, address=ray, workers=workers, threads=threads, gpus=gpus, look=look)
         else:

@@ -18,6 +18,7 @@ from bench.store.claims import give_back
 from bench.sweep.work import Workplace, gone, work
 
 PAUSE = 0.2  # seconds between two looks at the workers
+GRACE = 10.0  # seconds in which a worker may end by itself
 
 
 def work_locally(
@@ -56,6 +57,8 @@ def work_locally(
             for process in processes:
                 process.terminate()
             for process in processes:
+                process.join(GRACE)
+                process.kill()
                 process.join()
             give_back(store, gone, blame=False)
             look(store)
@@ -79,12 +82,15 @@ def _next(
 def _worker(place: Workplace, threads: int, told: "SimpleQueue[tuple[str, str]]") -> None:
     """A process: works until nothing is left, or until the sweep is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the sweep, which ends its workers
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it tidies up
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     torch.set_num_threads(threads)
     try:
         work(place)
     except BenchError as error:
         told.put((error.code, error.message))
+    except KeyboardInterrupt:
+        return
 
 
 def _end_with_the_sweep() -> None:

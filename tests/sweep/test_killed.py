@@ -51,14 +51,14 @@ def test_a_worker_may_die_before_and_after_every_write(url, tmp_path):
     assert killed == content(whole)
 
 
-def sweep(grid: Path, url: str, *options: str) -> "subprocess.Popen[bytes]":
+def sweep(
+    grid: Path, url: str, *options: str, errors: int = subprocess.DEVNULL
+) -> "subprocess.Popen[bytes]":
     """`bench sweep` as a user starts it, with two workers."""
     command = [sys.executable, "-m", "bench", "sweep", str(grid), "--store", url, "--quiet"]
     folder = ["--out", str(grid.parent / "out"), "--workers", "2", "--device", "cpu"]
     environment = os.environ | {"PYTHONPATH": str(HERE)}
-    return subprocess.Popen(
-        [*command, *folder, *options], env=environment, stderr=subprocess.DEVNULL
-    )
+    return subprocess.Popen([*command, *folder, *options], env=environment, stderr=errors)
 
 
 def workers_of(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
@@ -110,13 +110,15 @@ def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
 def test_ctrl_c_ends_workers_and_claims(url, tmp_path):
     grid = tmp_path / "grid.toml"
     write_grid(grid, [1, 2])
-    process = sweep(grid, url)
+    process = sweep(grid, url, errors=subprocess.PIPE)
     while not list(tmp_path.glob("out/*/submission.toml")):
         time.sleep(0.1)
     workers = workers_of(process)
     assert len(workers) == 2
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.decode() == "Interrupted. The same command goes on with what is not done.\n"
     assert not any(worker.is_running() for worker in workers)
     with open_store(url, readonly=True) as store:
         found = status_of(store, [unit.key for unit in small(seeds=[1, 2])])
