@@ -1,10 +1,8 @@
-"""Where a run is made: device, versions, the processor's name and its arithmetic."""
+"""Where a run is made: device, versions and the processor's name."""
 
 import hashlib
 import platform
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -30,21 +28,6 @@ def choose_device(name: str) -> torch.device:
     if name.split(":")[0] not in present:
         raise BenchError("E-BAD-VALUE", f"device: got {name!r}, this machine has {present}")
     return torch.device(name)
-
-
-@contextmanager
-def flushed() -> Iterator[None]:
-    """Meanwhile denormal numbers, nearer to zero than 1.2e-38, count as zero on a CPU.
-
-    Dead channels make so many of them that a forward pass takes up to 2.5 times as long. Only
-    where torch computes on one thread: others it would not reach, or never leave again.
-    """
-    before = not torch.tensor(torch.finfo(torch.float32).tiny).div(2)
-    torch.set_flush_denormal(before or torch.get_num_threads() == 1)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
 
 
 def environment(device: torch.device, batch_size: int) -> Environment:

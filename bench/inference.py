@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from bench.data import ImageSet, Progress, Suite, silent
-from bench.environment import flushed
 from bench.errors import BenchError
 from bench.models.kinds import head
 from bench.protocol import Protocol
@@ -256,7 +255,7 @@ def gather(network: nn.Module, stream: Iterable[Tensor], name: str) -> Evidence:
         BenchError: E-BAD-OUTPUT if an answer is not finite.
     """
     parts = []
-    with flushed(), Recorder(network) as recorder:
+    with Recorder(network) as recorder:
         for batch in stream:
             answers = network(batch).float().cpu()
             if not answers.log_softmax(1).isfinite().all():

@@ -112,8 +112,8 @@ def _facts(run: Run) -> str:
 
 def _table(ranked: pd.DataFrame) -> str:
     shown = ranked[["rank", "pruner", "moment", "sparsity", "seeds"]].astype(object)
-    shown["pruner"] = [plain(name) for name in ranked["pruner"].fillna("")]
-    shown["moment"] = [plain(moment) for moment in ranked["moment"].fillna("")]
+    shown["pruner"] = [plain(name) for name in ranked["pruner"].astype(object).fillna("")]
+    shown["moment"] = [plain(moment) for moment in ranked["moment"].astype(object).fillna("")]
     shown["sparsity"] = [_number(share) for share in ranked["sparsity"]]
     for column in COLUMNS:
         shown[HEADLINE[column].title] = [_number(value) for value in ranked[column]]

@@ -105,7 +105,7 @@ def grid() -> str:
 
 
 def _shown(ranked: pd.DataFrame) -> pd.DataFrame:
-    shown = ranked[["pruner", "moment"]].fillna("–")
+    shown = ranked[["pruner", "moment"]].astype(object).fillna("–")
     for column in COLUMNS:
         pairs = zip(ranked[column], ranked[f"{column}_std"], strict=True)
         shown[head(column)] = [f"{mean:.3f} ± {std:.3f}" for mean, std in pairs]

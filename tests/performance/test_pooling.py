@@ -1,4 +1,4 @@
-"""A LeNet5 with its own pooling against one with torch's, and with dead channels."""
+"""A LeNet5 with its own pooling against one with torch's."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, max_pool2d
 
-from bench.environment import flushed
 from bench.models import initialised, lenet5
 from tests.performance.timing import interleaved, said
 
@@ -54,22 +53,3 @@ def test_pooling_of_a_lenet5() -> None:
     )
     assert answered <= 0.75
     assert learned <= 1.0
-
-
-def test_dead_channels_cost_nothing() -> None:
-    model = network()
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if name.startswith("bn2"):
-                weight.fill_(1e-39)
-
-    def flushing() -> None:
-        with flushed():
-            scored(model)
-
-    taken = interleaved(
-        15, plain=partial(scored, network()), dead=partial(scored, model), ours=flushing
-    )
-    slow, ours = taken["dead"] / taken["plain"], taken["ours"] / taken["plain"]
-    said(f"LeNet5 with dead channels, of a forward pass: {slow:.2f}, denormals as zero {ours:.2f}")
-    assert ours <= 1.2
