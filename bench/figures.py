@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, VERMILION, GREY = "#0072b2", "#e69f00", "#d55e00", "#777777"
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG; equal figures give equal bytes."""
+def png(figure: Figure, description: str | None = None) -> bytes:
+    """The figure as a PNG with a description in its metadata; equal figures give equal bytes."""
     content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
+    told = {"Software": None, "Description": description}
+    figure.savefig(content, format="png", metadata=told)
     return content.getvalue()

@@ -216,7 +216,7 @@ def canonical_json(value: object) -> str:
 
 def to_json(run: Run) -> dict[str, Any]:
     """The run record of the protocol, section 6: plain dicts, lists and numbers."""
-    names = tuple(Score.__dataclass_fields__)  # `asdict` takes ten times as long for thousands
+    names = tuple(Score.__dataclass_fields__)  # `asdict` would copy every value of thousands
     scores = [{name: getattr(score, name) for name in names} for score in run.scores]
     whole = asdict(replace(run, scores=())) | {"scores": scores}
     return {"schema": SCHEMA, "run_id": run.run_id, **whole}

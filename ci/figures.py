@@ -1,32 +1,39 @@
-"""The figures of the README, drawn from the runs that the repository ships.
+"""The figure of the grid, drawn from its runs that the repository ships.
 
-`python -m ci.figures` draws them anew. Each says in its metadata of which numbers it is, as the
-bytes of a picture differ between versions of matplotlib.
+It says in its metadata of which numbers it is, as the bytes of a picture differ between versions
+of matplotlib.
 """
 
 import hashlib
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.figures import GREY
+from bench.figures import GREY, png
+from bench.headline import HEADLINE
 from bench.legend import head
-from ci.grid import COLUMNS, means
-from ci.shipped import ROOT, grid_runs
+from bench.ranking import over_seeds, summary
+from bench.records import Run
+from ci.shipped import ROOT, frame_of, grid_runs
 
+COLUMNS = ("accuracy", "fgsm_linf_worst", "shift", "ood_msp", "ood_sensnorm", "brier")
 PICTURE = ROOT / "leaderboard" / "grid.png"
 SHADES = ("#9ecae1", "#4292c6", "#08519c", "#041f4a")  # of the sparsities, the densest first
 MARKS = "osD^"
 STEP = 0.16  # between the sparsities of a pruner
 
 
+def means(runs: list[Run]) -> pd.DataFrame:
+    """`over_seeds` of the headline numbers."""
+    return over_seeds(summary(frame_of(runs)), list(HEADLINE))
+
+
 def grid_figure(rows: pd.DataFrame) -> Figure:
     """What each pruner leaves of each number, at each sparsity: mean and deviation over seeds.
 
     Args:
-        rows: What `ci.grid.means` returns; the dense network's numbers are lines.
+        rows: What `means` returns; the dense network's numbers are lines.
     """
     dense, pruned = rows[rows["pruner"] == "dense"], rows[rows["pruner"] != "dense"]
     names = list(pruned.groupby("pruner")["accuracy"].mean().sort_values().index)
@@ -73,12 +80,7 @@ def fingerprint(rows: pd.DataFrame) -> str:
     return hashlib.sha256(shown.round(6).to_csv(index=False).encode()).hexdigest()
 
 
-def draw(path: Path = PICTURE) -> None:
-    """Writes the figure of the grid."""
+def draw() -> None:
+    """Writes the figure of the shipped grid."""
     rows = means(grid_runs())
-    told = {"Software": None, "Description": fingerprint(rows)}
-    grid_figure(rows).savefig(path, format="png", metadata=told)
-
-
-if __name__ == "__main__":
-    draw()
+    PICTURE.write_bytes(png(grid_figure(rows), fingerprint(rows)))

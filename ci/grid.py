@@ -1,9 +1,9 @@
 """The grid of baselines that the repository ships: one folder a network, one record a seed.
 
-`python -m ci.grid STORE MADE` writes the folders of `submissions/grid.toml`'s sweep anew.
+`python -m ci.grid STORE MADE` writes the folders of `submissions/grid.toml`'s sweep anew, and draws
+them.
 """
 
-import csv
 import gzip
 import shutil
 from dataclasses import replace
@@ -16,21 +16,16 @@ import typer
 from bench.cli.ending import ended
 from bench.errors import BenchError
 from bench.files import write_atomically
-from bench.headline import HEADLINE
-from bench.legend import head
-from bench.ranking import over_seeds, rank, summary
 from bench.records import Run, file_bytes
 from bench.store import Store, load_run, open_store
 from bench.store.claims import status_of
 from bench.submissions.card import FILE, WEIGHTS, read_card
-from bench.tables import markdown
-from ci.shipped import ROOT, frame_of, grid_runs, where
+from bench.tables import write
+from ci.figures import draw
+from leaderboard.shipped import SUBMISSIONS
 
-SUBMISSIONS = ROOT / "submissions"
 TIMES = "grid.csv"
 SEED, SPARSITIES = 1234, (0.0, 0.9)  # of the networks whose weights are shipped
-SHOWN = 0.9  # sparsity of the README's table
-COLUMNS = ("accuracy", "fgsm_linf_worst", "shift", "ood_msp", "ood_sensnorm", "brier")
 
 
 def ship(store: Store, made: Path, out: Path) -> None:
@@ -46,22 +41,27 @@ def ship(store: Store, made: Path, out: Path) -> None:
         BenchError: E-BAD-VALUE if a unit is not done or two have the same slug and seed;
             E-NO-SUCH-FILE if a network to be copied is not there.
     """
-    folders = {read_card(path.parent).model.sha256: path.parent for path in made.glob(f"*/{FILE}")}
-    runs = _ended(store)
+    runs, networks = _ended(store), _networks(made)
+    for run, _ in runs:
+        if run.submission.seed == SEED and run.submission.weights_sha256 not in networks:
+            raise BenchError("E-NO-SUCH-FILE", f"{run.submission.slug}: no folder has its weights")
     for old in out.glob("grid-*/"):
         shutil.rmtree(old)
-    times = []
-    for run, seconds in runs:
+    for run, _ in runs:
         who = run.submission
-        times.append((who.slug, who.seed, run.run_id, round(seconds)))
         target = out / f"grid-{who.slug}"
         record = gzip.compress(file_bytes(replace(run, trust="official")), mtime=0)
         write_atomically(target / f"run-{who.seed}.json.gz", record)
         if who.seed == SEED:
-            _copy(run, folders, target)
-    with (out / TIMES).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("slug", "seed", "run", "seconds"), *sorted(times)])
+            _copy(run, networks[who.weights_sha256], target)
+    rows = sorted((r.submission.slug, r.submission.seed, r.run_id, round(s)) for r, s in runs)
+    times = pd.DataFrame(rows, columns=["slug", "seed", "run", "seconds"])
+    write_atomically(out / TIMES, write(times, "csv"))
+
+
+def _networks(made: Path) -> dict[str, Path]:
+    """Hash of the weights -> folder."""
+    return {read_card(card.parent).model.sha256: card.parent for card in made.glob(f"*/{FILE}")}
 
 
 def _ended(store: Store) -> list[tuple[Run, float]]:
@@ -78,38 +78,12 @@ def _ended(store: Store) -> list[tuple[Run, float]]:
     return runs
 
 
-def _copy(run: Run, folders: dict[str, Path], target: Path) -> None:
-    who = run.submission
-    if who.weights_sha256 not in folders:
-        raise BenchError("E-NO-SUCH-FILE", f"{who.slug}: no folder has its weights")
+def _copy(run: Run, network: Path, target: Path) -> None:
     names = [FILE]
-    if who.declared_sparsity in SPARSITIES:
+    if run.submission.declared_sparsity in SPARSITIES:
         names += [WEIGHTS, "curve.csv"]
     for name in names:
-        write_atomically(target / name, (folders[who.weights_sha256] / name).read_bytes())
-
-
-def means(runs: list[Run]) -> pd.DataFrame:
-    """`over_seeds` of the headline numbers."""
-    return over_seeds(summary(frame_of(runs)), list(HEADLINE))
-
-
-def grid() -> str:
-    """What was run and how long it took, and the baselines of one sparsity beside dense."""
-    runs = grid_runs()
-    rows = means(runs)
-    rows = rows[rows["declared_sparsity"].isin([0, SHOWN])]
-    seconds = pd.read_csv(SUBMISSIONS / TIMES)["seconds"].sum()
-    said = f"{len(runs)} networks, made and scored in {seconds / 3600:.1f} hours of one core."
-    return f"{where(runs)} {said}\n\n{markdown(_shown(rank(rows, COLUMNS[0])))}"
-
-
-def _shown(ranked: pd.DataFrame) -> pd.DataFrame:
-    shown = ranked[["pruner", "moment"]].astype(object).fillna("–")
-    for column in COLUMNS:
-        pairs = zip(ranked[column], ranked[f"{column}_std"], strict=True)
-        shown[head(column)] = [f"{mean:.3f} ± {std:.3f}" for mean, std in pairs]
-    return shown
+        write_atomically(target / name, (network / name).read_bytes())
 
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -120,9 +94,10 @@ def main(
     store: Annotated[str, typer.Argument(help="URL of the sweep's store.")],
     made: Annotated[Path, typer.Argument(help="Its --out.")],
 ) -> None:
-    """Write the sweep's folders into `submissions`."""
+    """Write the sweep's folders into `submissions`, and the figure of them."""
     with open_store(store, readonly=True) as opened:
         ship(opened, made, SUBMISSIONS)
+    draw()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 
 import pandas as pd
@@ -34,12 +35,11 @@ def comparable_runs(run: Run) -> list[Run]:
     """
     same = [other for other in shipped_runs() if group(other) == group(run)]
     of_recipe = [other for other in same if other.submission.recipe == run.submission.recipe]
-    wanted = run.submission.declared_sparsity or run.submission.measured_sparsity or 0.0
-    return _nearest(of_recipe or same, wanted)
+    return _nearest(of_recipe or same, _sparsity(run))
 
 
 def _nearest(runs: Iterable[Run], sparsity: float) -> list[Run]:
-    """Of runs that differ in sparsity and seed alone those that declare the nearest sparsity."""
+    """Of each way of pruning all seeds at the declared sparsity that is, as measured, nearest."""
     families: dict[object, dict[float, list[Run]]] = {}
     for run in runs:
         who = run.submission
@@ -48,8 +48,14 @@ def _nearest(runs: Iterable[Run], sparsity: float) -> list[Run]:
     return [
         run
         for family in families.values()
-        for run in family[min(family, key=lambda declared: abs(declared - sparsity))]
+        for run in min(
+            family.values(), key=lambda seeds: abs(fmean(map(_sparsity, seeds)) - sparsity)
+        )
     ]
+
+
+def _sparsity(run: Run) -> float:
+    return run.submission.measured_sparsity or 0.0
 
 
 def where(runs: Sequence[Run]) -> str:

@@ -56,8 +56,9 @@ def work_locally(
         finally:
             for process in processes:
                 process.terminate()
+            until = time.monotonic() + GRACE
             for process in processes:
-                process.join(GRACE)
+                process.join(max(until - time.monotonic(), 0))
                 process.kill()
                 process.join()
             give_back(store, gone, blame=False)
@@ -82,9 +83,9 @@ def _next(
 def _worker(place: Workplace, threads: int, told: "SimpleQueue[tuple[str, str]]") -> None:
     """A process: works until nothing is left, or until the sweep is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the sweep, which ends its workers
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it tidies up
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     torch.set_num_threads(threads)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it tidies up
     try:
         work(place)
     except BenchError as error:

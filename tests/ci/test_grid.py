@@ -7,14 +7,15 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from PIL import Image
 
 from bench.errors import BenchError
-from bench.records import from_json
+from bench.records import file_bytes, from_json
 from bench.store import open_store
 from bench.store.claims import Wanted, claim, finish
 from bench.submissions import load_submission
-from ci.figures import fingerprint, grid_figure
-from ci.grid import COLUMNS, means, ship
+from ci.figures import COLUMNS, draw, fingerprint, grid_figure, means
+from ci.grid import ship
 from tests.factories import some_run
 
 
@@ -46,11 +47,13 @@ def test_each_network_gets_a_folder_and_each_seed_a_record(dense, scored, tmp_pa
     assert [(row["slug"], row["seed"]) for row in rows] == [("dense", "7"), ("dense", "1234")]
 
 
-def test_a_run_whose_network_is_not_there_is_refused(scored, tmp_path):
+def test_a_run_whose_network_is_not_there_is_refused_before_anything_goes(scored, tmp_path):
+    (tmp_path / "submissions" / "grid-old").mkdir(parents=True)
     with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
         swept(store, scored)
         with pytest.raises(BenchError, match="E-NO-SUCH-FILE: dense: no folder has its weights"):
             ship(store, tmp_path, tmp_path / "submissions")
+    assert [path.name for path in (tmp_path / "submissions").iterdir()] == ["grid-old"]
 
 
 def test_a_sweep_that_is_not_done_or_two_in_one_store_are_refused(dense, scored, tmp_path):
@@ -69,16 +72,20 @@ def test_a_sweep_that_is_not_done_or_two_in_one_store_are_refused(dense, scored,
 
 
 @pytest.fixture
-def rows():
+def runs():
     pruned = product(("snip", "imp"), (0.5, 0.9), (1, 2))
-    runs = [some_run(seed=seed, accuracy=0.9) for seed in (1, 2)]
+    dense = [some_run(seed=seed, accuracy=0.9) for seed in (1, 2)]
     lost = {"snip": 0.1, "imp": 0.0}
-    runs += [
+    return dense + [
         some_run(
             pruner=name, sparsity=share, seed=seed, accuracy=0.9 - lost[name] - share / 10 * seed
         )
         for name, share, seed in pruned
     ]
+
+
+@pytest.fixture
+def rows(runs):
     return means(runs)
 
 
@@ -94,6 +101,19 @@ def test_the_figure_shows_means_and_deviations_over_seeds(rows):
     ((bars, *_),) = [bars for _, _, bars in drawn[:1]]
     (left, _), (right, _) = bars.get_segments()[0]
     assert right - left == pytest.approx(2 * 0.05 / 2**0.5)
+
+
+def test_the_figure_of_shipped_runs_says_of_which_numbers_it_is(runs, tmp_path, monkeypatch):
+    for run in runs:
+        folder = tmp_path / f"grid-{run.submission.slug}"
+        folder.mkdir(exist_ok=True)
+        packed = gzip.compress(file_bytes(run))
+        (folder / f"run-{run.submission.seed}.json.gz").write_bytes(packed)
+    monkeypatch.setattr("leaderboard.shipped.SUBMISSIONS", tmp_path)
+    monkeypatch.setattr("ci.figures.PICTURE", tmp_path / "grid.png")
+    draw()
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.text == {"Description": fingerprint(means(runs))}
 
 
 def test_the_fingerprint_of_a_figure_is_of_its_numbers(rows):

@@ -52,4 +52,4 @@ def test_pooling_of_a_lenet5() -> None:
         f"and backward in training {learned:.2f}"
     )
     assert answered <= 0.75
-    assert learned <= 1.0
+    assert learned <= 1.1
