@@ -5,6 +5,7 @@ thousands of runs need not read them all, and finds them anew where `VERSION` is
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -146,10 +147,15 @@ def headline(scores: Iterable[Score]) -> dict[str, float | str]:
     part of it. Where a set `failed` or was `declined`, or nothing was measured, there is none.
     Numbers of classes are `not_applicable` to a flow, and the other way round.
     """
-    rows = list(scores)
-    flow = any(score.task == "likelihood" for score in rows)
+    rows = defaultdict(list)
+    for score in scores:
+        rows[score.task, score.metric].append(score)
+    flow = any(task == "likelihood" for task, _ in rows)
     return {
-        name: _number([score for score in rows if column.reads(score)], column.lowest)
+        name: _number(
+            [score for score in rows[column.task, column.metric] if column.reads(score)],
+            column.lowest,
+        )
         if column.task == "cost" or (column.task == "likelihood") == flow
         else "not_applicable"
         for name, column in HEADLINE.items()

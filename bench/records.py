@@ -23,6 +23,7 @@ Reason = Literal["not_run", "not_applicable", "failed", "declined"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 Trust = Literal["self-reported", "ci", "official"]
 TRUST: tuple[Trust, ...] = get_args(Trust)  # from least to most
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 CONDITIONS = ("attack", "epsilon", "corruption", "severity", "detector", "batch_size")
 
 
@@ -211,7 +212,7 @@ class Finding:
 
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no white space: equal values, equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return CANONICAL.encode(value)
 
 
 def to_json(run: Run) -> dict[str, Any]:

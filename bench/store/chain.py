@@ -46,6 +46,8 @@ def _exact(value: object) -> object:
     never be taken for one of them or for the digest that bytes are replaced by. -0 is 0, as
     SQLite keeps it.
     """
+    if value is None or isinstance(value, int):
+        return value
     if isinstance(value, float):
         return (value + 0.0).hex()
     if isinstance(value, str):
