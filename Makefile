@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: demo test test-all bench check lint types imports format docs clean
+.PHONY: demo test test-all bench check lint types imports format docs figures clean
 
 demo: .venv/installed
 	$(BIN)/bench demo --out demo
@@ -39,6 +39,10 @@ format: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m ci.readme
+
+figures: docs
+	$(BIN)/python -m ci.figures
+	$(BIN)/python -m ci.kinds
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -1,10 +1,11 @@
 """The figure of the grid, drawn from its runs that the repository ships.
 
-It says in its metadata of which numbers it is, as the bytes of a picture differ between versions
-of matplotlib.
+`python -m ci.figures` draws it anew. It says in its metadata of which numbers it is, as the bytes
+of a picture differ between versions of matplotlib.
 """
 
 import hashlib
+from textwrap import fill
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ PICTURE = ROOT / "leaderboard" / "grid.png"
 SHADES = ("#9ecae1", "#4292c6", "#08519c", "#041f4a")  # of the sparsities, the densest first
 MARKS = "osD^"
 STEP = 0.16  # between the sparsities of a pruner
+DRAWN = 0.5  # accuracy from which on a network is drawn; the others would take all the room
 
 
 def means(runs: list[Run]) -> pd.DataFrame:
@@ -33,21 +35,37 @@ def grid_figure(rows: pd.DataFrame) -> Figure:
     """What each pruner leaves of each number, at each sparsity: mean and deviation over seeds.
 
     Args:
-        rows: What `means` returns; the dense network's numbers are lines.
+        rows: What `means` returns; the dense network's numbers are lines. Networks that hardly
+            classify are named below.
     """
+    rows = rows.fillna({f"{column}_std": 0 for column in COLUMNS})  # one seed has none
     dense, pruned = rows[rows["pruner"] == "dense"], rows[rows["pruner"] != "dense"]
     names = list(pruned.groupby("pruner")["accuracy"].mean().sort_values().index)
+    drawn = pruned["accuracy"] >= DRAWN
     figure = Figure(figsize=(12, 13), dpi=90, layout="constrained")
     panels = figure.subplots(2, 3, sharey=True).flat
     for axes, column in zip(panels, COLUMNS, strict=True):
-        _draw(axes, pruned, names, column)
+        _draw(axes, pruned[drawn], names, column)
         (value,), (std,) = dense[column], dense[f"{column}_std"]
         axes.axvspan(value - std, value + std, color=GREY, alpha=0.25, linewidth=0)
         axes.axvline(value, color=GREY, linewidth=1, label="dense")
         axes.set_title(head(column), fontsize=11)
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=len(labels),
+        frameon=False,
+        title=_left_out(pruned[~drawn]),
+    )
     return figure
+
+
+def _left_out(rows: pd.DataFrame) -> str:
+    shares = rows.groupby("pruner")["declared_sparsity"]
+    named = [f"{name} {', '.join(f'{s:g}' for s in sorted(found))}" for name, found in shares]
+    return fill(f"Not drawn, accuracy below {DRAWN:g}: {'; '.join(named)}", 130) if named else ""
 
 
 def _draw(axes: Axes, pruned: pd.DataFrame, names: list[str], column: str) -> None:
@@ -66,7 +84,9 @@ def _draw(axes: Axes, pruned: pd.DataFrame, names: list[str], column: str) -> No
             label=f"sparsity {sparsity:g}",
         )
     axes.set_yticks(range(len(names)), names)
-    axes.hlines([y + 0.5 for y in range(len(names) - 1)], *axes.get_xlim(), color="#eeeeee")
+    for number in range(len(names) - 1):
+        axes.axhline(number + 0.5, color="#eeeeee")
+    axes.locator_params(axis="x", nbins=5)
     axes.grid(axis="x", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)
 
@@ -84,3 +104,7 @@ def draw() -> None:
     """Writes the figure of the shipped grid."""
     rows = means(grid_runs())
     PICTURE.write_bytes(png(grid_figure(rows), fingerprint(rows)))
+
+
+if __name__ == "__main__":
+    draw()

@@ -6,13 +6,16 @@ them.
 
 import gzip
 import shutil
+from collections import Counter
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
+from bench.baselines import facts_of
 from bench.cli.ending import ended
 from bench.errors import BenchError
 from bench.files import write_atomically
@@ -20,28 +23,31 @@ from bench.records import Run, file_bytes
 from bench.store import Store, load_run, open_store
 from bench.store.claims import status_of
 from bench.submissions.card import FILE, WEIGHTS, read_card
+from bench.sweep.grid import Grid, read_grid
+from bench.sweep.units import cuts
 from bench.tables import write
 from ci.figures import draw
 from leaderboard.shipped import SUBMISSIONS
 
-TIMES = "grid.csv"
+GRID, TIMES = SUBMISSIONS / "grid.toml", "grid.csv"
 SEED, SPARSITIES = 1234, (0.0, 0.9)  # of the networks whose weights are shipped
 
 
-def ship(store: Store, made: Path, out: Path) -> None:
+def ship(grid: Grid, store: Store, made: Path, out: Path) -> None:
     """Copies what a sweep made into folders of the repository, in place of those there.
 
     Args:
-        store: With the units of this one sweep, all done.
+        grid: Of one suite and architecture; what else the store has stays there.
+        store: With the units of its sweep, all done.
         made: The folder of its networks.
         out: Gets `grid-SLUG/run-SEED.json.gz`, of one seed the card, and of it some weights and
             their learning curve; `grid.csv`, how long each network took.
 
     Raises:
-        BenchError: E-BAD-VALUE if a unit is not done or two have the same slug and seed;
-            E-NO-SUCH-FILE if a network to be copied is not there.
+        BenchError: E-BAD-VALUE if a unit is not done, or done twice; E-NO-SUCH-FILE if a network
+            to be copied is not there.
     """
-    runs, networks = _ended(store), _networks(made)
+    runs, networks = _ended(grid, store), _networks(made)
     for run, _ in runs:
         if run.submission.seed == SEED and run.submission.weights_sha256 not in networks:
             raise BenchError("E-NO-SUCH-FILE", f"{run.submission.slug}: no folder has its weights")
@@ -64,18 +70,30 @@ def _networks(made: Path) -> dict[str, Path]:
     return {read_card(card.parent).model.sha256: card.parent for card in made.glob(f"*/{FILE}")}
 
 
-def _ended(store: Store) -> list[tuple[Run, float]]:
-    """The run of each unit, and the seconds that it took."""
-    units = status_of(store).values()
-    runs = [(load_run(store, unit.run_id), unit.seconds) for unit in units if unit.run_id]
-    names = {(run.submission.slug, run.submission.seed) for run, _ in runs}
-    if not len(units) == len(runs) == len(names):
+def _ended(grid: Grid, store: Store) -> list[tuple[Run, float]]:
+    """The run of each unit of the grid, and the seconds that it took."""
+    wanted, units = names(grid), status_of(store).values()
+    found = [(load_run(store, unit.run_id), unit.seconds) for unit in units if unit.run_id]
+    runs = [(run, seconds) for run, seconds in found if _name(run) in wanted]
+    times = Counter(_name(run) for run, _ in runs)
+    wrong = [f"{slug} {seed}" for slug, seed in sorted(wanted) if times[slug, seed] != 1]
+    if wrong:
         raise BenchError(
             "E-BAD-VALUE",
-            f"got {len(units)} units, {len(runs)} of them done, of {len(names)} slugs and seeds, "
-            "expected one sweep of one suite and architecture, done",
+            f"{len(wrong)} of the grid's {len(wanted)} networks are not there, or twice, e.g. "
+            f"{wrong[0]}; expected a store of its sweep, done",
         )
     return runs
+
+
+def names(grid: Grid) -> set[tuple[str, int]]:
+    """Slug and seed of each network of a grid of one suite and architecture."""
+    slugs = ["dense", *(facts_of(cut)["slug"] for cut in cuts(grid))]
+    return set(product(slugs, grid.seeds))
+
+
+def _name(run: Run) -> tuple[str, int | None]:
+    return run.submission.slug, run.submission.seed
 
 
 def _copy(run: Run, network: Path, target: Path) -> None:
@@ -96,7 +114,7 @@ def main(
 ) -> None:
     """Write the sweep's folders into `submissions`, and the figure of them."""
     with open_store(store, readonly=True) as opened:
-        ship(opened, made, SUBMISSIONS)
+        ship(read_grid(GRID), opened, made, SUBMISSIONS)
     draw()
 
 

@@ -26,6 +26,7 @@ from bench.recipes import RECIPES
 from bench.records import Run
 from bench.submissions.card import fields
 from bench.tables import markdown
+from ci.baselines import grid
 from ci.detectors import detectors
 from ci.kinds import bayesian, ensembles, flows
 from ci.shipped import ROOT, frame_of, shipped_runs, where
@@ -194,6 +195,7 @@ def flags() -> str:
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "grid": grid,
     "results": results,
     "detectors": detectors,
     "ensembles": ensembles,

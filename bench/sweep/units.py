@@ -69,7 +69,7 @@ def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> l
         BenchError: If the grid names something unknown, or data that is missing.
     """
     found: dict[str, Unit] = {}
-    cuts = [(cut, _cut_facts(cut)) for cut in _cuts(grid)]
+    pruned = [(cut, _cut_facts(cut)) for cut in cuts(grid)]
     names: list[str | None] = [*grid.architectures] or [None]
     for seed, suite, name in product(grid.seeds, grid.suites, names):
         plan = Plan(suite, name, seed, grid.recipe, device, root)
@@ -86,7 +86,7 @@ def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> l
         named = f"{suite} {plan.network}"
         dense = Unit(_key(start), f"{named} dense {seed}", plan, None, None, protocol, grid.limit)
         found[dense.key] = dense
-        for cut, facts in cuts:
+        for cut, facts in pruned:
             key = _cut_key(dense, facts)
             unit = replace(
                 dense, key=key, name=f"{named} {facts['slug']} {seed}", cut=cut, parent=dense
@@ -95,7 +95,8 @@ def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> l
     return list(found.values())
 
 
-def _cuts(grid: Grid) -> Iterator[Cut]:
+def cuts(grid: Grid) -> Iterator[Cut]:
+    """What is pruned from each dense network."""
     for row in grid.pruners:
         for sparsity in grid.sparsities if row.sparsities is None else row.sparsities:
             yield Cut(row.name, sparsity, row.scope, row.texts)

@@ -14,9 +14,19 @@ from bench.records import file_bytes, from_json
 from bench.store import open_store
 from bench.store.claims import Wanted, claim, finish
 from bench.submissions import load_submission
-from ci.figures import COLUMNS, draw, fingerprint, grid_figure, means
-from ci.grid import ship
+from bench.sweep.grid import Grid, read_grid
+from ci.figures import COLUMNS, PICTURE, draw, fingerprint, grid_figure, means
+from ci.grid import GRID, TIMES, names, ship
+from ci.shipped import grid_runs
+from leaderboard.shipped import SUBMISSIONS
 from tests.factories import some_run
+
+TWO = Grid(seeds=[1234, 7])
+ALONE = Grid(seeds=[1234])
+
+
+def of_seed(run, seed):
+    return replace(run, submission=replace(run.submission, seed=seed))
 
 
 def swept(store, *evaluations):
@@ -27,12 +37,12 @@ def swept(store, *evaluations):
 
 
 def test_each_network_gets_a_folder_and_each_seed_a_record(dense, scored, tmp_path):
-    other = replace(scored.run, submission=replace(scored.run.submission, seed=7))
+    other, beside = of_seed(scored.run, 7), of_seed(scored.run, 8)
     out = tmp_path / "submissions"
     (out / "grid-old").mkdir(parents=True)
     with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
-        swept(store, scored, (other, {}))
-        ship(store, dense.parent, out)
+        swept(store, scored, (other, {}), (beside, {}))
+        ship(TWO, store, dense.parent, out)
     assert [path.name for path in out.iterdir() if path.is_dir()] == ["grid-dense"]
     folder = out / "grid-dense"
     records = {path.name: path for path in folder.glob("run-*")}
@@ -42,9 +52,7 @@ def test_each_network_gets_a_folder_and_each_seed_a_record(dense, scored, tmp_pa
         assert from_json(record) == replace(run, trust="official")
     loaded = load_submission(folder)
     assert loaded.record.weights_sha256 == scored.run.submission.weights_sha256
-    with (out / "grid.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["slug"], row["seed"]) for row in rows] == [("dense", "7"), ("dense", "1234")]
+    assert [row[:2] for row in _rows(out / TIMES)[1:]] == [["dense", "7"], ["dense", "1234"]]
 
 
 def test_a_run_whose_network_is_not_there_is_refused_before_anything_goes(scored, tmp_path):
@@ -52,22 +60,21 @@ def test_a_run_whose_network_is_not_there_is_refused_before_anything_goes(scored
     with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
         swept(store, scored)
         with pytest.raises(BenchError, match="E-NO-SUCH-FILE: dense: no folder has its weights"):
-            ship(store, tmp_path, tmp_path / "submissions")
+            ship(ALONE, store, tmp_path, tmp_path / "submissions")
     assert [path.name for path in (tmp_path / "submissions").iterdir()] == ["grid-old"]
 
 
-def test_a_sweep_that_is_not_done_or_two_in_one_store_are_refused(dense, scored, tmp_path):
+def test_a_sweep_that_is_not_done_or_is_there_twice_is_refused(dense, scored, tmp_path):
     out = tmp_path / "submissions"
     (out / "grid-old").mkdir(parents=True)
     with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
         swept(store, scored)
         claim(store, [Wanted("more", "unit", None)], "me")
-        with pytest.raises(BenchError, match="E-BAD-VALUE: got 2 units, 1 of them done"):
-            ship(store, dense.parent, out)
-        other = replace(scored.run, limit=50)
-        finish(store, "more", "me", other, {})
-        with pytest.raises(BenchError, match="2 of them done, of 1 slugs and seeds"):
-            ship(store, dense.parent, out)
+        with pytest.raises(BenchError, match=r"E-BAD-VALUE: 1 of the grid's 2 .* e.g. dense 7"):
+            ship(TWO, store, dense.parent, out)
+        finish(store, "more", "me", replace(scored.run, limit=50), {})
+        with pytest.raises(BenchError, match=r"1 of the grid's 1 .* or twice, e.g. dense 1234"):
+            ship(ALONE, store, dense.parent, out)
     assert (out / "grid-old").is_dir()
 
 
@@ -103,6 +110,24 @@ def test_the_figure_shows_means_and_deviations_over_seeds(rows):
     assert right - left == pytest.approx(2 * 0.05 / 2**0.5)
 
 
+def test_the_figure_of_one_seed_has_points_alone(runs):
+    rows = means([run for run in runs if run.submission.seed == 1])
+    points, _, (bars,) = grid_figure(rows).axes[0].containers[0].lines
+    assert list(points.get_xdata()) == pytest.approx([0.85, 0.75])
+    assert [left[0] for left, _ in bars.get_segments()] == pytest.approx([0.85, 0.75])
+
+
+def test_what_hardly_classifies_is_named_under_the_figure_and_not_drawn(runs):
+    wrecked = [
+        some_run(pruner="random", sparsity=share, seed=1, accuracy=0.1) for share in (0.98, 0.9)
+    ]
+    figure = grid_figure(means([*runs, *wrecked]))
+    (legend,) = figure.legends
+    assert legend.get_title().get_text() == "Not drawn, accuracy below 0.5: random 0.9, 0.98"
+    assert min(x for one in figure.axes[0].containers for x in one.lines[0].get_xdata()) > 0.5
+    assert grid_figure(means(runs)).legends[0].get_title().get_text() == ""
+
+
 def test_the_figure_of_shipped_runs_says_of_which_numbers_it_is(runs, tmp_path, monkeypatch):
     for run in runs:
         folder = tmp_path / f"grid-{run.submission.slug}"
@@ -120,3 +145,22 @@ def test_the_fingerprint_of_a_figure_is_of_its_numbers(rows):
     moved = rows.assign(accuracy=rows["accuracy"] + 1e-3)
     assert fingerprint(rows) == fingerprint(rows.sample(frac=1, random_state=0))
     assert fingerprint(rows) != fingerprint(moved)
+
+
+def test_the_shipped_grid_is_whole_and_so_are_its_times():
+    runs = grid_runs()
+    shipped = sorted((run.submission.slug, run.submission.seed) for run in runs)
+    assert shipped == sorted(names(read_grid(GRID)))
+    times = {run: float(seconds) for _, _, run, seconds in _rows(SUBMISSIONS / TIMES)[1:]}
+    assert times.keys() == {run.run_id for run in runs}
+    assert min(times.values()) > 60
+
+
+def test_the_shipped_figure_is_of_the_shipped_grid():
+    with Image.open(PICTURE) as picture:
+        assert picture.text["Description"] == fingerprint(means(grid_runs())), "make figures"
+
+
+def _rows(path):
+    with path.open() as file:
+        return list(csv.reader(file))
