@@ -1,18 +1,39 @@
-"""Controls that several pages have: which detector, how many images a score, which severity."""
+"""Controls of what a page shows: recipe, detector, how many images a score, severity."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from bench.protocol import PROTOCOL, PROTOCOLS, Protocol
 from leaderboard.view import View
+from leaderboard.views.marks import NOT_DECLARED
 
-MEAN = "mean"
+MEAN, ALL = "mean", "all"
 
 
 def protocol_of(view: View) -> Protocol:
     """The protocol of the group; the standard one if it is not among those known here."""
     return PROTOCOLS.get(str(view.group["preset"].iloc[0]), PROTOCOL)
+
+
+def of_recipe(view: View) -> View:
+    """The view of the runs of one recipe, first that of most; no control where there is one."""
+    of_rows, of_group = (table["recipe"].fillna(NOT_DECLARED) for table in (view.rows, view.group))
+    counts = of_rows.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    if len(counts) < 2:
+        return view
+    recipe = st.selectbox(
+        "Recipe",
+        [*counts.index, ALL],
+        key="trained",
+        bind="query-params",
+        width=220,
+        help="How the networks were trained: lines of one recipe differ in how they were pruned.",
+    )
+    if recipe == ALL:
+        return view
+    return replace(view, rows=view.rows[of_rows == recipe], group=view.group[of_group == recipe])
 
 
 def chosen_detector(view: View, task: str) -> dict[str, Any]:

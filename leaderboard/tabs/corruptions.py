@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from bench.protocol import METRICS
-from leaderboard.conditions import chosen_detector, chosen_severity
+from leaderboard.conditions import chosen_detector, chosen_severity, of_recipe
 from leaderboard.grid import grid
 from leaderboard.ratios import ratios
 from leaderboard.view import View
@@ -24,7 +24,9 @@ ROWS = 40  # of a heat map
 
 def show(view: View) -> None:
     """Draws the page."""
-    conditions, metric = _conditions(view)
+    with st.container(horizontal=True):
+        conditions, metric = _conditions(view)
+        view = of_recipe(view)
     found = len(view.rows)
     view = _best(view, "shift" if metric == "accuracy" else "shift_auroc")
     if view.rows.empty:
@@ -68,19 +70,18 @@ def _highest(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def _conditions(view: View) -> tuple[dict[str, Any], str]:
     """What the visitor asks for, as conditions of scores, and its metric."""
-    with st.container(horizontal=True):
-        measure = st.segmented_control(
-            "Value",
-            list(MEASURES),
-            default="accuracy",
-            key="measure",
-            required=True,
-            bind="query-params",
-        )
-        metric = MEASURES[str(measure)]
-        conditions = {"task": "shift", "metric": metric, **chosen_severity(view)}
-        if metric == "auroc":
-            conditions |= chosen_detector(view, "shift")
+    measure = st.segmented_control(
+        "Value",
+        list(MEASURES),
+        default="accuracy",
+        key="measure",
+        required=True,
+        bind="query-params",
+    )
+    metric = MEASURES[str(measure)]
+    conditions = {"task": "shift", "metric": metric, **chosen_severity(view)}
+    if metric == "auroc":
+        conditions |= chosen_detector(view, "shift")
     return conditions, metric
 
 

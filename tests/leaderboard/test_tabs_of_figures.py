@@ -92,6 +92,34 @@ def test_a_filter_leaves_out_points_and_not_lines_alone(url):
     assert table.loc[table["line"] == "snip", "sparsity"].tolist() == [0.9]
 
 
+def trained(run: Run, recipe: str) -> Run:
+    weights = f"{recipe}{run.submission.weights_sha256}".encode().hex()[:64]
+    return replace(run, submission=replace(run.submission, recipe=recipe, weights_sha256=weights))
+
+
+def of_two_recipes() -> list[Run]:
+    long = [trained(run, "long") for run in two_seeds()]
+    return [*long, *(trained(run, "a short one") for run in two_seeds()[:2])]
+
+
+@pytest.mark.parametrize("tab", ["Curves", "Corruptions"])
+def test_runs_of_one_recipe_are_drawn_first_those_of_most(url, tab):
+    fill(url, *of_two_recipes())
+    page = visit(tab)
+    assert page.selectbox(key="trained").options == ["long", "a short one", "all"]
+    alone = page.dataframe[0].value
+    assert "short" not in alone.to_csv()
+    every = visit(tab, trained="all").dataframe[0].value
+    assert len(every) > len(alone)
+    assert "short" in every.to_csv()
+
+
+@pytest.mark.parametrize("tab", ["Curves", "Corruptions"])
+def test_one_recipe_alone_needs_no_choice(url, tab):
+    fill(url, *of_two_recipes())
+    assert "Recipe" not in [box.label for box in visit(tab, recipe=["long"]).selectbox]
+
+
 @pytest.mark.parametrize(
     ("curve", "count"), [("each attack: accuracy", 5), ("each corruption: accuracy", 18)]
 )
