@@ -82,15 +82,33 @@ def test_flags_and_levels_have_their_meaning():
     assert "no code ran" in comparison(replace(RUN, sandbox=None))
 
 
-def test_shipped_baselines_of_the_same_protocol_stand_beside_it():
-    shipped = next(run for run in shipped_runs() if run.submission.slug == "snip-0.9")
+def shipped_snip(recipe):
+    wanted = ("snip-0.9", recipe)
+    return next(
+        run for run in shipped_runs() if (run.submission.slug, run.submission.recipe) == wanted
+    )
+
+
+@pytest.mark.parametrize(("recipe", "count"), [("paper-30", 17), ("short-10", 14)])
+def test_shipped_baselines_of_the_same_protocol_and_recipe_stand_beside_it(recipe, count):
+    shipped = shipped_snip(recipe)
     mine = replace(shipped, submission=replace(shipped.submission, slug="mine", pruner="snip"))
     names = [name for name, _ in rows(comparison(mine))]
-    assert len(comparable_runs(mine)) == 17
+    families = {
+        (r.submission.pruner, r.submission.declared_sparsity) for r in comparable_runs(mine)
+    }
+    assert len(families) == count
     assert names.count(f"{NEW}mine") == 2
     assert names.count("snip") == 2
     limited = comparison(replace(mine, limit=20))
-    assert "20 shipped runs of `fashionmnist` are left out: they differ in limit" in limited
+    assert f"{lenets()} shipped runs of `fashionmnist` are left out" in limited
+    assert "left out: they differ in limit" in limited
+
+
+def lenets():
+    """How many are shipped."""
+    found = [(run.suite, run.submission.architecture) for run in shipped_runs()]
+    return found.count(("fashionmnist", "lenet5"))
 
 
 def test_of_a_grid_the_nearest_sparsity_stands_beside_it_as_a_mean_over_seeds(
@@ -119,10 +137,10 @@ def test_an_ensemble_does_not_take_the_place_of_its_dense_network():
 
 
 def test_baselines_on_other_images_are_left_out():
-    shipped = next(run for run in shipped_runs() if run.submission.slug == "snip-0.9")
+    shipped = shipped_snip("paper-30")
     other = replace(shipped, data=shipped.data | {"mnist": "0" * 64})
     assert comparable_runs(other) == []
-    left_out = "20 shipped runs of `fashionmnist` are left out: they differ in limit, data."
+    left_out = "shipped runs of `fashionmnist` are left out: they differ in limit, data."
     assert left_out in comparison(other)
 
 
