@@ -111,6 +111,10 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
         "The file of a sweep is no grid, has a wrong field, or names nothing to do.",
         "Mend the field that the message names; the section Sweeps has an example.",
     ),
+    "E-WORKERS-KILLED": (
+        "The workers of a sweep are killed before they begin anything.",
+        "Look for their end in the system's log, mostly memory; take fewer `--workers`.",
+    ),
     "E-NO-STORE": (
         "The result store cannot be opened.",
         "Check the URL at `--store` and that its folder can be written.",

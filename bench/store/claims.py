@@ -130,8 +130,8 @@ def fail(store: Store, key: str, owner: str, why: str) -> None:
         _change(connection, key, row | _taken(connection), owner)
 
 
-def give_back(store: Store, gone: Callable[[str], bool], *, blame: bool) -> None:
-    """Ends the leases of owners that are gone.
+def give_back(store: Store, gone: Callable[[str], bool], *, blame: bool) -> bool:
+    """Ends the leases of owners that are gone; whether there was one.
 
     Args:
         store: Open for writing.
@@ -139,12 +139,16 @@ def give_back(store: Store, gone: Callable[[str], bool], *, blame: bool) -> None
         blame: They died at their work, so that a unit at which several did has failed.
     """
     with store.writing("unit") as connection:
-        for key, row in _states(connection)[1].items():
-            if row.state == "claimed" and row.lease > 0 and gone(row.owner):
-                deaths = row.deaths + blame
-                note = f"its worker died {deaths} times, as one that runs out of memory does"
-                end = {"state": "failed", "note": note} if deaths >= DEATHS else {}
-                _change(connection, key, {"lease": 0.0, "deaths": deaths, **end})
+        left = [
+            (key, row.deaths + blame)
+            for key, row in _states(connection)[1].items()
+            if row.state == "claimed" and row.lease > 0 and gone(row.owner)
+        ]
+        for key, deaths in left:
+            note = f"its worker died {deaths} times, as one that runs out of memory does"
+            end = {"state": "failed", "note": note} if deaths >= DEATHS else {}
+            _change(connection, key, {"lease": 0.0, "deaths": deaths, **end})
+    return bool(left)
 
 
 def retry(store: Store, keys: Collection[str]) -> None:

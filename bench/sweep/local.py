@@ -19,6 +19,7 @@ from bench.sweep.work import Workplace, gone, work
 
 PAUSE = 0.2  # seconds between two looks at the workers
 GRACE = 10.0  # seconds in which a worker may end by itself
+IDLE = 20  # workers killed one after another, none at a unit, after which others would be too
 
 
 def work_locally(
@@ -33,7 +34,8 @@ def work_locally(
         look: Called again and again while they work.
 
     Raises:
-        BenchError: What a worker could not go on after, as E-DISK-FULL.
+        BenchError: What a worker could not go on after, as E-DISK-FULL; E-WORKERS-KILLED if that
+            happens to them before they begin a unit.
     """
     spawn = multiprocessing.get_context("spawn")
     told = spawn.SimpleQueue()
@@ -45,12 +47,16 @@ def work_locally(
 
     with open_store(place.store) as store:
         give_back(store, gone, blame=False)
-        processes = [begun() for _ in range(workers)]
+        processes, idle = [begun() for _ in range(workers)], 0
         try:
             while processes:
                 look(store)
                 time.sleep(PAUSE)
-                processes = [alive for one in processes if (alive := _next(one, store, begun))]
+                for one in [each for each in processes if not each.is_alive()]:
+                    processes.remove(one)
+                    if _was_killed(one):
+                        idle = 0 if give_back(store, gone, blame=True) else idle + 1
+                        processes.append(_another(begun, idle))
                 if not told.empty():
                     raise BenchError(*told.get())
         finally:
@@ -65,18 +71,21 @@ def work_locally(
             look(store)
 
 
-def _next(
-    process: BaseProcess, store: Store, begun: Callable[[], BaseProcess]
-) -> BaseProcess | None:
-    """The process while it runs, another one if it was killed, None once it ended by itself."""
-    if process.is_alive():
-        return process
+def _was_killed(process: BaseProcess) -> bool:
+    """Whether one that has ended did not do so by itself."""
     process.join()
-    if not process.exitcode:
-        return None
-    if process.exitcode > 0:
+    if process.exitcode and process.exitcode > 0:
         raise RuntimeError("a worker ended in an error; what it says is above")
-    give_back(store, gone, blame=True)
+    return bool(process.exitcode)
+
+
+def _another(begun: Callable[[], BaseProcess], idle: int) -> BaseProcess:
+    if idle == IDLE:
+        raise BenchError(
+            "E-WORKERS-KILLED",
+            f"got {IDLE} workers killed one after another before they began a unit, mostly for "
+            "want of memory; take fewer --workers",
+        )
     return begun()
 
 

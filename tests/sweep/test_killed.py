@@ -1,10 +1,12 @@
 """Sweeps that are killed end as those that are not: nothing lost, nothing twice, the same bytes."""
 
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.errors import BenchError
 from bench.store import open_store
 from bench.store.claims import status_of
 from bench.sweep.local import work_locally
@@ -104,6 +107,28 @@ def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
     work(workplace(small(seeds=seeds), whole, tmp_path / "whole"))
     assert content(url) == content(whole)
     assert not list((tmp_path / "out").glob(".*.unfinished"))
+
+
+def test_workers_that_are_always_killed_before_they_begin_end_the_sweep(url, tmp_path):
+    ended = threading.Event()
+
+    def kill_all():
+        while not ended.wait(0.01):
+            for child in multiprocessing.active_children():
+                child.kill()
+
+    killer = threading.Thread(target=kill_all)
+    killer.start()
+    try:
+        with pytest.raises(BenchError, match="E-WORKERS-KILLED: got 20 workers"):
+            work_locally(
+                workplace(small(), url, tmp_path), workers=2, threads=1, look=lambda store: None
+            )
+    finally:
+        ended.set()
+        killer.join()
+    with open_store(url, readonly=True) as store:
+        assert status_of(store) == {}
 
 
 @pytest.mark.slow
