@@ -82,10 +82,4 @@ def _is_text(value: object) -> bool:
     )
 
 
-PLAIN: Mapping[Any, Judge] = {
-    float: _is_number,
-    int: _is_count,
-    str: _is_text,
-    bool: lambda value: isinstance(value, bool),
-    NoneType: lambda value: value is None,
-}
+PLAIN: Mapping[Any, Judge] = {float: _is_number, int: _is_count, str: _is_text}

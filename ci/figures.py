@@ -41,11 +41,12 @@ def grid_figure(rows: pd.DataFrame) -> Figure:
     rows = rows.fillna({f"{column}_std": 0 for column in COLUMNS})  # one seed has none
     dense, pruned = rows[rows["pruner"] == "dense"], rows[rows["pruner"] != "dense"]
     names = list(pruned.groupby("pruner")["accuracy"].mean().sort_values().index)
+    sparsities = sorted(pruned["declared_sparsity"].unique())
     drawn = pruned["accuracy"] >= DRAWN
     figure = Figure(figsize=(12, 13), dpi=90, layout="constrained")
     panels = figure.subplots(2, 3, sharey=True).flat
     for axes, column in zip(panels, COLUMNS, strict=True):
-        _draw(axes, pruned[drawn], names, column)
+        _draw(axes, pruned[drawn], names, sparsities, column)
         (value,), (std,) = dense[column], dense[f"{column}_std"]
         axes.axvspan(value - std, value + std, color=GREY, alpha=0.25, linewidth=0)
         axes.axvline(value, color=GREY, linewidth=1, label="dense")
@@ -68,8 +69,9 @@ def _left_out(rows: pd.DataFrame) -> str:
     return fill(f"Not drawn, accuracy below {DRAWN:g}: {'; '.join(named)}", 130) if named else ""
 
 
-def _draw(axes: Axes, pruned: pd.DataFrame, names: list[str], column: str) -> None:
-    sparsities = sorted(pruned["declared_sparsity"].unique())
+def _draw(
+    axes: Axes, pruned: pd.DataFrame, names: list[str], sparsities: list[float], column: str
+) -> None:
     for number, sparsity in enumerate(sparsities):
         rows = pruned[pruned["declared_sparsity"] == sparsity]
         heights = [names.index(name) + STEP * (1.5 - number) for name in rows["pruner"]]

@@ -37,11 +37,12 @@ def ship(grid: Grid, store: Store, made: Path, out: Path) -> None:
     """Copies what a sweep made into folders of the repository, in place of those there.
 
     Args:
-        grid: Of one suite and architecture; what else the store has stays there.
+        grid: Names one suite, architecture and recipe; what else the store has stays there.
         store: With the units of its sweep, all done.
         made: The folder of its networks.
         out: Gets `grid-SLUG/run-SEED.json.gz`, of one seed the card, and of it some weights and
-            their learning curve; `grid.csv`, how long each network took.
+            their learning curve; `grid.csv`, how long each network took, without attempts that
+            were interrupted.
 
     Raises:
         BenchError: E-BAD-VALUE if a unit is not done, or done twice; E-NO-SUCH-FILE if a network
@@ -74,7 +75,7 @@ def _ended(grid: Grid, store: Store) -> list[tuple[Run, float]]:
     """The run of each unit of the grid, and the seconds that it took."""
     wanted, units = names(grid), status_of(store).values()
     found = [(load_run(store, unit.run_id), unit.seconds) for unit in units if unit.run_id]
-    runs = [(run, seconds) for run, seconds in found if _name(run) in wanted]
+    runs = [(run, s) for run, s in found if _is_of(run, grid) and _name(run) in wanted]
     times = Counter(_name(run) for run, _ in runs)
     wrong = [f"{slug} {seed}" for slug, seed in sorted(wanted) if times[slug, seed] != 1]
     if wrong:
@@ -84,6 +85,12 @@ def _ended(grid: Grid, store: Store) -> list[tuple[Run, float]]:
             f"{wrong[0]}; expected a store of its sweep, done",
         )
     return runs
+
+
+def _is_of(run: Run, grid: Grid) -> bool:
+    who = run.submission
+    place = run.suite, who.architecture, who.recipe, run.limit
+    return place == (*grid.suites, *grid.architectures, grid.recipe, grid.limit)
 
 
 def names(grid: Grid) -> set[tuple[str, int]]:
@@ -97,10 +104,10 @@ def _name(run: Run) -> tuple[str, int | None]:
 
 
 def _copy(run: Run, network: Path, target: Path) -> None:
-    names = [FILE]
+    files = [FILE]
     if run.submission.declared_sparsity in SPARSITIES:
-        names += [WEIGHTS, "curve.csv"]
-    for name in names:
+        files += [WEIGHTS, "curve.csv"]
+    for name in files:
         write_atomically(target / name, (network / name).read_bytes())
 
 

@@ -18,19 +18,20 @@ def protocol_of(view: View) -> Protocol:
 
 
 def of_recipe(view: View) -> View:
-    """The view of the runs of one recipe, first that of most; no control where there is one."""
+    """The view and its group with one recipe alone: the chosen one, else that of most runs."""
     of_rows, of_group = (table["recipe"].fillna(NOT_DECLARED) for table in (view.rows, view.group))
     counts = of_rows.value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    if len(counts) < 2:
-        return view
-    recipe = st.selectbox(
-        "Recipe",
-        [*counts.index, ALL],
-        key="trained",
-        bind="query-params",
-        width=220,
-        help="How the networks were trained: lines of one recipe differ in how they were pruned.",
-    )
+    if len(counts) > 1:
+        recipe = st.selectbox(
+            "Recipe",
+            [*counts.index, ALL],
+            key="trained",
+            bind="query-params",
+            width=220,
+            help="How the networks were trained: those of one recipe differ in their pruning.",
+        )
+    else:
+        recipe = counts.index[0]
     if recipe == ALL:
         return view
     return replace(view, rows=view.rows[of_rows == recipe], group=view.group[of_group == recipe])

@@ -9,7 +9,7 @@ from leaderboard.view import View
 
 
 def ratios(view: View) -> pd.DataFrame | None:
-    """`bench.ranking.relative` of the view's group, which must not be changed.
+    """`bench.ranking.relative` of the view's whole group, which must not be changed.
 
     None where the visitor does not want numbers relative to dense.
     """

@@ -14,7 +14,8 @@ class View:
     Args:
         rows: Rows of `bench.ranking.summary`, indexed by `run_id`, of one comparable group (the
             same suite, limit, protocol and images), after the visitor's filters; at least one.
-        group: The same before the filters: dense references are looked for here.
+        group: The same before the filters, or those of one recipe: dense references are looked
+            for here.
         to_dense: Whether the visitor wants numbers relative to dense.
         source: Where scores, records and outcomes are read.
     """

@@ -14,7 +14,7 @@ import torch
 from bench.environment import choose_device
 from bench.errors import BenchError
 from bench.store import Store, open_store
-from bench.store.claims import give_back
+from bench.store.claims import give_back, status_of
 from bench.sweep.work import Workplace, gone, work
 
 PAUSE = 0.2  # seconds between two looks at the workers
@@ -34,8 +34,8 @@ def work_locally(
         look: Called again and again while they work.
 
     Raises:
-        BenchError: What a worker could not go on after, as E-DISK-FULL; E-WORKERS-KILLED if that
-            happens to them before they begin a unit.
+        BenchError: What a worker could not go on after, as E-DISK-FULL; E-WORKERS-KILLED if `IDLE`
+            of them are killed one after another while none works at a unit.
     """
     spawn = multiprocessing.get_context("spawn")
     told = spawn.SimpleQueue()
@@ -52,11 +52,13 @@ def work_locally(
             while processes:
                 look(store)
                 time.sleep(PAUSE)
-                for one in [each for each in processes if not each.is_alive()]:
-                    processes.remove(one)
-                    if _was_killed(one):
-                        idle = 0 if give_back(store, gone, blame=True) else idle + 1
-                        processes.append(_another(begun, idle))
+                ended = [one for one in processes if not one.is_alive()]
+                processes = [one for one in processes if one not in ended]
+                if killed := sum(map(_was_killed, ended)):
+                    worked = give_back(store, gone, blame=True) or _at_work(store)
+                    idle = 0 if worked else idle + killed
+                    _check_idle(idle)
+                    processes += [begun() for _ in range(killed)]
                 if not told.empty():
                     raise BenchError(*told.get())
         finally:
@@ -79,14 +81,17 @@ def _was_killed(process: BaseProcess) -> bool:
     return bool(process.exitcode)
 
 
-def _another(begun: Callable[[], BaseProcess], idle: int) -> BaseProcess:
-    if idle == IDLE:
+def _at_work(store: Store) -> bool:
+    return any(one.state == "claimed" and not one.lapsed for one in status_of(store).values())
+
+
+def _check_idle(idle: int) -> None:
+    if idle >= IDLE:
         raise BenchError(
             "E-WORKERS-KILLED",
-            f"got {IDLE} workers killed one after another before they began a unit, mostly for "
+            f"got {idle} workers killed one after another before they began a unit, mostly for "
             "want of memory; take fewer --workers",
         )
-    return begun()
 
 
 def _worker(place: Workplace, threads: int, told: "SimpleQueue[tuple[str, str]]") -> None:

@@ -21,8 +21,9 @@ from ci.shipped import grid_runs
 from leaderboard.shipped import SUBMISSIONS
 from tests.factories import some_run
 
-TWO = Grid(seeds=[1234, 7])
-ALONE = Grid(seeds=[1234])
+PLACE = {"architectures": ["lenet5"], "recipe": "digits-20", "limit": 60}
+TWO = Grid(**PLACE, seeds=[1234, 7])
+ALONE = Grid(**PLACE, seeds=[1234])
 
 
 def of_seed(run, seed):
@@ -37,7 +38,7 @@ def swept(store, *evaluations):
 
 
 def test_each_network_gets_a_folder_and_each_seed_a_record(dense, scored, tmp_path):
-    other, beside = of_seed(scored.run, 7), of_seed(scored.run, 8)
+    other, beside = of_seed(scored.run, 7), replace(scored.run, limit=50)
     out = tmp_path / "submissions"
     (out / "grid-old").mkdir(parents=True)
     with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
@@ -72,7 +73,8 @@ def test_a_sweep_that_is_not_done_or_is_there_twice_is_refused(dense, scored, tm
         claim(store, [Wanted("more", "unit", None)], "me")
         with pytest.raises(BenchError, match=r"E-BAD-VALUE: 1 of the grid's 2 .* e.g. dense 7"):
             ship(TWO, store, dense.parent, out)
-        finish(store, "more", "me", replace(scored.run, limit=50), {})
+        who = replace(scored.run.submission, weights_sha256="0" * 64)
+        finish(store, "more", "me", replace(scored.run, submission=who), {})
         with pytest.raises(BenchError, match=r"1 of the grid's 1 .* or twice, e.g. dense 1234"):
             ship(ALONE, store, dense.parent, out)
     assert (out / "grid-old").is_dir()

@@ -114,10 +114,20 @@ def test_runs_of_one_recipe_are_drawn_first_those_of_most(url, tab):
     assert "short" in every.to_csv()
 
 
+def test_ratios_of_one_recipe_leave_those_of_the_others_there(url):
+    fill(url, *of_two_recipes())
+    for recipe in ("long", "a short one"):
+        page = visit("Corruptions", relative=True, trained=recipe)
+        assert not page.info
+        assert len(charts(page)) == 1
+
+
 @pytest.mark.parametrize("tab", ["Curves", "Corruptions"])
 def test_one_recipe_alone_needs_no_choice(url, tab):
     fill(url, *of_two_recipes())
-    assert "Recipe" not in [box.label for box in visit(tab, recipe=["long"]).selectbox]
+    page = visit(tab, recipe=["long"])
+    assert "Recipe" not in [box.label for box in page.selectbox]
+    assert "· long" not in page.dataframe[0].value.to_csv()  # no line has to be told by it
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_workers_that_are_always_killed_before_they_begin_end_the_sweep(url, tmp
     killer = threading.Thread(target=kill_all)
     killer.start()
     try:
-        with pytest.raises(BenchError, match="E-WORKERS-KILLED: got 20 workers"):
+        with pytest.raises(BenchError, match=r"E-WORKERS-KILLED: got 2. workers"):
             work_locally(
                 workplace(small(), url, tmp_path), workers=2, threads=1, look=lambda store: None
             )
