@@ -9,13 +9,14 @@ from leaderboard.view import View
 
 
 def ratios(view: View) -> pd.DataFrame | None:
-    """`bench.ranking.relative` of the view's whole group, which must not be changed.
+    """`bench.ranking.relative` of the view's group, which must not be changed.
 
     None where the visitor does not want numbers relative to dense.
     """
     if not view.to_dense:
         return None
-    place = tuple(map(str, view.group[GROUP].iloc[0]))
+    recipes = sorted(view.group["recipe"].fillna("").unique())  # a page may show one alone
+    place = (*map(str, view.group[GROUP].iloc[0]), *recipes)
     return _ratios(view.source, place, view.group)
 
 

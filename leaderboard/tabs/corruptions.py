@@ -24,12 +24,11 @@ ROWS = 40  # of a heat map
 
 def show(view: View) -> None:
     """Draws the page."""
-    relative = ratios(view)
     with st.container(horizontal=True):
         conditions, metric = _conditions(view)
         view = of_recipe(view)
     found = len(view.rows)
-    view = _best(view, relative, "shift" if metric == "accuracy" else "shift_auroc")
+    view = _best(view, "shift" if metric == "accuracy" else "shift_auroc")
     if view.rows.empty:
         st.info(NO_DENSE)
         return
@@ -56,8 +55,9 @@ def show(view: View) -> None:
     _draw(cells, diverging=view.to_dense)
 
 
-def _best(view: View, relative: pd.DataFrame | None, column: str) -> View:
+def _best(view: View, column: str) -> View:
     """The view of as many runs, or ways of pruning, as a heat map has room for."""
+    relative = ratios(view)
     if relative is None:
         return replace(view, rows=_highest(view.rows, column))
     best = _highest(families_of(view.rows, relative), column)
