@@ -1,7 +1,7 @@
 """The grid of baselines that the repository ships: one folder a network, one record a seed.
 
-`python -m ci.grid STORE MADE` writes the folders of `submissions/grid.toml`'s sweep anew, and draws
-them.
+`python -m ci.grid STORE MADE` writes the folders of `submissions/grid.toml`'s sweep, or those
+of one of its seeds beside what is there, and draws them.
 """
 
 import gzip
@@ -30,30 +30,34 @@ from ci.figures import draw
 from leaderboard.shipped import SUBMISSIONS
 
 GRID, TIMES = SUBMISSIONS / "grid.toml", "grid.csv"
+COLUMNS = ["slug", "seed", "run", "seconds"]
 SEED, SPARSITIES = 1234, (0.0, 0.9)  # of the networks whose weights are shipped
 
 
 def ship(grid: Grid, store: Store, made: Path, out: Path) -> None:
-    """Copies what a sweep made into folders of the repository, in place of those there.
+    """Copies what a sweep made into folders of the repository.
+
+    Seeds may come one after the other, each from a store of its own: a network of the grid that the
+    store has not begun stays as it was shipped, and what is none of the grid's goes.
 
     Args:
         grid: Names one suite, architecture and recipe; what else the store has stays there.
-        store: With the units of its sweep, all done.
+        store: With units of its sweep.
         made: The folder of its networks.
         out: Gets `grid-SLUG/run-SEED.json.gz`, of one seed the card, and of it some weights and
             their learning curve; `grid.csv`, how long each network took, without attempts that
             were interrupted.
 
     Raises:
-        BenchError: E-BAD-VALUE if a unit is not done, or done twice; E-NO-SUCH-FILE if a network
-            to be copied is not there.
+        BenchError: E-BAD-VALUE if a network is neither shipped nor in the store, or twice in it;
+            E-NO-SUCH-FILE if one to be copied is not there.
     """
     runs, networks = _ended(grid, store), _networks(made)
+    times = _times(grid, runs, out)
     for run, _ in runs:
         if run.submission.seed == SEED and run.submission.weights_sha256 not in networks:
             raise BenchError("E-NO-SUCH-FILE", f"{run.submission.slug}: no folder has its weights")
-    for old in out.glob("grid-*/"):
-        shutil.rmtree(old)
+    _clear(grid, out)
     for run, _ in runs:
         who = run.submission
         target = out / f"grid-{who.slug}"
@@ -61,9 +65,33 @@ def ship(grid: Grid, store: Store, made: Path, out: Path) -> None:
         write_atomically(target / f"run-{who.seed}.json.gz", record)
         if who.seed == SEED:
             _copy(run, networks[who.weights_sha256], target)
-    rows = sorted((r.submission.slug, r.submission.seed, r.run_id, round(s)) for r, s in runs)
-    times = pd.DataFrame(rows, columns=["slug", "seed", "run", "seconds"])
     write_atomically(out / TIMES, write(times, "csv"))
+
+
+def _clear(grid: Grid, out: Path) -> None:
+    """Removes the records of what is none of the grid's, and folders without any."""
+    wanted = {out / f"grid-{slug}" / f"run-{seed}.json.gz" for slug, seed in names(grid)}
+    for record in set(out.glob("grid-*/run-*")) - wanted:
+        record.unlink()
+    for folder in out.glob("grid-*/"):
+        if not any(folder.glob("run-*")):
+            shutil.rmtree(folder)
+
+
+def _times(grid: Grid, runs: list[tuple[Run, float]], out: Path) -> pd.DataFrame:
+    """Run and seconds of each network of the grid, where the store has none those shipped."""
+    shipped = pd.read_csv(out / TIMES) if (out / TIMES).is_file() else pd.DataFrame()
+    rows = {(slug, seed): (run, seconds) for slug, seed, run, seconds in shipped.to_numpy()}
+    rows |= {_name(run): (run.run_id, round(seconds)) for run, seconds in runs}
+    wanted, times = sorted(names(grid)), Counter(_name(run) for run, _ in runs)
+    wrong = [name for name in wanted if name not in rows or times[name] > 1]
+    if wrong:
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"{len(wrong)} of the grid's {len(wanted)} networks are not there, or twice, e.g. "
+            f"{wrong[0][0]} {wrong[0][1]}; expected a store of its sweep, done",
+        )
+    return pd.DataFrame([(*name, *rows[name]) for name in wanted], columns=COLUMNS)
 
 
 def _networks(made: Path) -> dict[str, Path]:
@@ -72,19 +100,10 @@ def _networks(made: Path) -> dict[str, Path]:
 
 
 def _ended(grid: Grid, store: Store) -> list[tuple[Run, float]]:
-    """The run of each unit of the grid, and the seconds that it took."""
-    wanted, units = names(grid), status_of(store).values()
-    found = [(load_run(store, unit.run_id), unit.seconds) for unit in units if unit.run_id]
-    runs = [(run, s) for run, s in found if _is_of(run, grid) and _name(run) in wanted]
-    times = Counter(_name(run) for run, _ in runs)
-    wrong = [f"{slug} {seed}" for slug, seed in sorted(wanted) if times[slug, seed] != 1]
-    if wrong:
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"{len(wrong)} of the grid's {len(wanted)} networks are not there, or twice, e.g. "
-            f"{wrong[0]}; expected a store of its sweep, done",
-        )
-    return runs
+    """The runs of the store that are of the grid, and the seconds that each took."""
+    found = [(load_run(store, u.run_id), u.seconds) for u in status_of(store).values() if u.run_id]
+    wanted = names(grid)
+    return [(run, s) for run, s in found if _is_of(run, grid) and _name(run) in wanted]
 
 
 def _is_of(run: Run, grid: Grid) -> bool:
@@ -119,7 +138,7 @@ def main(
     store: Annotated[str, typer.Argument(help="URL of the sweep's store.")],
     made: Annotated[Path, typer.Argument(help="Its --out.")],
 ) -> None:
-    """Write the sweep's folders into `submissions`, and the figure of them."""
+    """Write what the sweep made into `submissions`, and the figure of all that is there."""
     with open_store(store, readonly=True) as opened:
         ship(read_grid(GRID), opened, made, SUBMISSIONS)
     draw()

@@ -66,11 +66,12 @@ def where(runs: Sequence[Run]) -> str:
     recipes = ", ".join(sorted({f"`{one.submission.recipe}`" for one in runs}))
     seeds = ", ".join(sorted({str(one.submission.seed) for one in runs}))
     commits = ", ".join(sorted({(one.environment.git_commit or "unknown")[:12] for one in runs}))
+    processors = " and ".join(sorted({one.environment.cpu for one in runs}))
     return (
         f"`{run.submission.architecture}` on `{run.suite}`, {images}, recipe {recipes}, seed "
         f"{seeds}. Protocol {protocol.version} {protocol.preset} `{protocol.sha256[:12]}`, "
         f"{max(one.started[:10] for one in runs)}, torch {place.torch.partition('+')[0]} on "
-        f"{place.cpu}, commits {commits}."
+        f"{processors}, commits {commits}."
     )
 
 

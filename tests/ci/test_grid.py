@@ -56,6 +56,36 @@ def test_each_network_gets_a_folder_and_each_seed_a_record(dense, scored, tmp_pa
     assert [row[:2] for row in _rows(out / TIMES)[1:]] == [["dense", "7"], ["dense", "1234"]]
 
 
+def test_a_seed_may_come_after_another(dense, scored, tmp_path):
+    both, later = tmp_path / "both", tmp_path / "later"
+    other = of_seed(scored.run, 7), {}
+    with open_store(f"sqlite:///{tmp_path / 'both.db'}") as store:
+        swept(store, scored, other)
+        ship(TWO, store, dense.parent, both)
+    with open_store(f"sqlite:///{tmp_path / 'first.db'}") as store:
+        swept(store, scored)
+        ship(ALONE, store, dense.parent, later)
+    with open_store(f"sqlite:///{tmp_path / 'second.db'}") as store:
+        swept(store, other)
+        ship(TWO, store, tmp_path, later)
+    assert _contents(later) == _contents(both)
+    with open_store(f"sqlite:///{tmp_path / 'none.db'}") as store:
+        ship(ALONE, store, tmp_path, later)
+    assert [path.name for path in later.glob("*/run-*")] == ["run-1234.json.gz"]
+    assert len(_rows(later / TIMES)) == 2
+
+
+def _contents(folder):
+    """Of a file of seconds, which each store has its own, only the names."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    rows = {
+        name: [row[:3] for row in _rows(path)]
+        for name, path in files.items()
+        if path.suffix == ".csv"
+    }
+    return {name: rows.get(name, path.read_bytes()) for name, path in files.items()}
+
+
 def test_a_run_whose_network_is_not_there_is_refused_before_anything_goes(scored, tmp_path):
     (tmp_path / "submissions" / "grid-old").mkdir(parents=True)
     with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
