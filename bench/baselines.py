@@ -109,8 +109,8 @@ def prune(
             missing, or the parent is of another plan.
     """
     check_target(folder)
-    if parent is not None and parent.resolve() == folder.resolve():
-        raise BenchError("E-BAD-VALUE", f"{folder}: is the parent; name another folder")
+    if parent is not None and parent.resolve().is_relative_to(folder.resolve()):
+        raise BenchError("E-BAD-VALUE", f"{folder}: holds the parent; name another folder")
     name, (pruner, act, changed) = settled(cut)
     dense = parent_of(plan, parent)
     afterwards = pruner.moment == "after"

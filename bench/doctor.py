@@ -19,7 +19,7 @@ from bench.data import SUITES, ImageSet
 from bench.degeneracy import saturated_share, top_class_share
 from bench.errors import BenchError
 from bench.flags import CONSTANT, MASKED, ROUNDED, SATURATED
-from bench.inference import batches
+from bench.inference import are_probabilities, batches
 from bench.models import Normalised
 from bench.models.kinds import kind_of
 from bench.models.sparsity import TINY, near_zero
@@ -116,8 +116,7 @@ def answers_with(patient: Patient) -> Diagnosis:
     answers, asked = patient.answers, "answers"
     if not answers.isfinite().all():
         return Diagnosis(asked, "not all finite numbers", "see the weights with `bench inspect`")
-    sums = answers.double().sum(1)
-    if (answers >= 0).all() and (sums - 1).abs().max() < CLOSE:
+    if are_probabilities(answers):
         return Diagnosis(
             asked,
             "probabilities",
@@ -188,7 +187,9 @@ def classes(patient: Patient) -> Diagnosis:
     renamed = float(table[rows, columns].sum()) / len(labels)
     found = f"accuracy {patient.accuracy(answers):.3f}"
     if renamed <= patient.accuracy(answers) + 0.3:
-        return Diagnosis("classes", found)
+        chance = patient.accuracy(answers) < CHANCES / count
+        fix = f"near chance: is it trained, and on {patient.test.name}?" if chance else ""
+        return Diagnosis("classes", found, fix)
     order = [int(row) for row in torch.tensor(rows)[torch.tensor(columns).argsort()]]
     return Diagnosis(
         "classes",

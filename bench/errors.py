@@ -80,8 +80,8 @@ ERRORS: Mapping[str, tuple[str, str]] = {  # code -> cause, cure
         "Check `--suite`, and the weights with `bench inspect`.",
     ),
     "E-NO-FEATURES": (
-        "The detector needs the features or logits of a single network; an ensemble has several.",
-        "Choose a detector by answers, such as msp or entropy, or one of its members.",
+        "The detector needs the Linear layer that gives the answers; an ensemble has several.",
+        "Choose a detector by answers, such as msp or entropy, or one of an ensemble's members.",
     ),
     "E-MISSING-PACKAGE": (
         "An optional package is needed that is not installed.",

@@ -2,26 +2,28 @@
 
 import errno
 import os
-import tempfile
+import shutil
 from pathlib import Path
+from uuid import uuid4
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces a file in one step; the folder is made where it is missing.
 
     Args:
-        path: Target.
+        path: Target; who may read it stays as it was, of a new file as the user's umask says.
         content: All of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    fresh = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        write_durably(Path(name), content)
-        Path(name).replace(path)
+        write_durably(fresh, content)
+        if path.is_file():
+            shutil.copymode(path, fresh)
+        fresh.replace(path)
         keep_names(path.parent)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        fresh.unlink(missing_ok=True)
         raise
 
 

@@ -28,7 +28,7 @@ class Column:
         title: For the head of a table.
         meaning: For readers, beside the metric's.
         conditions: Name of a condition -> the values that it may have.
-        lowest: The lowest of the scores instead of their mean.
+        lowest: The lowest of the scores, one of each of its attacks, instead of their mean.
     """
 
     task: str
@@ -82,14 +82,16 @@ HEADLINE: Mapping[str, Column] = {
         *("adversarial", "accuracy", "FGSM L2, ε 0.5", "under FGSM L2, ε = 0.5"),
         _attacked(0.5, "fgsm-l2"),
     ),
-    "shift": Column("shift", "accuracy", "shift", "mean over all corruptions and severities"),
+    "shift": Column(
+        *("shift", "accuracy", "shift", "mean over the protocol's corruptions and severities")
+    ),
     "shift_15": Column(
         *("shift", "accuracy", "shift, 15", "mean over the 15 corruptions of RobustBench"),
         {"corruption": COMMON_CORRUPTIONS},
     ),
     "shift_auroc": Column(
         *("shift", "auroc", "AUROC shift, MSP"),
-        "shifted against clean by MSP, mean over all corruptions and severities",
+        "shifted against clean by MSP, mean over the protocol's corruptions and severities",
         _by("msp"),
     ),
     "ood_msp": Column(
@@ -153,8 +155,7 @@ def headline(scores: Iterable[Score]) -> dict[str, float | str]:
     flow = any(task == "likelihood" for task, _ in rows)
     return {
         name: _number(
-            [score for score in rows[column.task, column.metric] if column.reads(score)],
-            column.lowest,
+            column, [score for score in rows[column.task, column.metric] if column.reads(score)]
         )
         if column.task == "cost" or (column.task == "likelihood") == flow
         else "not_applicable"
@@ -162,10 +163,13 @@ def headline(scores: Iterable[Score]) -> dict[str, float | str]:
     }
 
 
-def _number(scores: list[Score], lowest: bool) -> float | str:
+def _number(column: Column, scores: list[Score]) -> float | str:
     values = [score.value for score in scores if score.value is not None]
     reasons = {score.reason for score in scores if score.reason is not None}
     broken = reasons.difference(PASSED_OVER)
     if broken or not values:
         return min(broken or reasons, default="not_run")
-    return float(min(values)) if lowest else fmean(values)
+    if not column.lowest:
+        return fmean(values)
+    attacks = {score.attack for score in scores if score.value is not None}
+    return float(min(values)) if attacks == {*column.conditions["attack"]} else "not_run"

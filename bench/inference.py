@@ -22,6 +22,8 @@ from bench.records import Score
 from bench.store import Outcome
 from bench.submissions import LoadedSubmission
 
+SAME = 1e-3  # between probabilities that float32 gives twice, and logarithms of them
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
@@ -40,8 +42,9 @@ class Evidence:
     def joined(cls, parts: "Sequence[Evidence]") -> "Evidence":
         """The evidence of several batches, one after the other."""
         features = [part.features for part in parts if part.features is not None]
+        whole = len(features) == len(parts)
         return cls(
-            torch.cat([part.logits for part in parts]), torch.cat(features) if features else None
+            torch.cat([part.logits for part in parts]), torch.cat(features) if whole else None
         )
 
     @property
@@ -53,7 +56,7 @@ class Evidence:
         """
         if self.features is None:
             raise BenchError(
-                "E-NO-FEATURES", "several networks answer together, so no one layer has features"
+                "E-NO-FEATURES", "no one layer gives the answers, so there are no features"
             )
         return self.features
 
@@ -217,19 +220,26 @@ def group_means(values: Tensor, batch_size: int) -> Tensor:
 
 
 class Recorder:
-    """Keeps the input of the layer that gives a network's logits while the network runs.
+    """Keeps what the last Linear layer of a network takes and gives while the network runs.
 
     Args:
-        network: Module with at least one Linear layer.
+        network: Any module.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self.features: Tensor | None = None
+        self._taken, self._given = torch.empty(0), torch.empty(0)
         layer = head(network)
-        self._handle = layer.register_forward_pre_hook(self._keep) if layer else None
+        self._handle = layer.register_forward_hook(self._keep) if layer else None
 
-    def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.features = inputs[0].float().flatten(1).cpu()
+    def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._taken, self._given = inputs[0].float().flatten(1).cpu(), output.float().cpu()
+
+    def features(self, answers: Tensor) -> Tensor | None:
+        """The layer's inputs, if its outputs are the network's answers, but for a log-softmax."""
+        if self._given.shape != answers.shape:
+            return None
+        logs = self._given.log_softmax(1), answers.log_softmax(1)
+        return self._taken if torch.allclose(*logs, atol=SAME) else None
 
     def __enter__(self) -> "Recorder":
         return self
@@ -252,7 +262,7 @@ def gather(network: nn.Module, stream: Iterable[Tensor], name: str) -> Evidence:
         The evidence of all images in order.
 
     Raises:
-        BenchError: E-BAD-OUTPUT if an answer is not finite.
+        BenchError: E-BAD-OUTPUT if an answer is not finite, or all are probabilities.
     """
     parts = []
     with Recorder(network) as recorder:
@@ -264,8 +274,20 @@ def gather(network: nn.Module, stream: Iterable[Tensor], name: str) -> Evidence:
                     f"the model's answers on {name} are not all finite numbers, "
                     "so no score can be given; see its weights with `bench inspect`",
                 )
-            parts.append(Evidence(answers, recorder.features))
-    return Evidence.joined(parts)
+            parts.append(Evidence(answers, recorder.features(answers)))
+    found = Evidence.joined(parts)
+    if are_probabilities(found.logits):
+        raise BenchError(
+            "E-BAD-OUTPUT",
+            f"the model's answers on {name} are probabilities, expected logits or their "
+            "logarithms: let it end before its softmax, the scores take the softmax themselves",
+        )
+    return found
+
+
+def are_probabilities(answers: Tensor) -> bool:
+    """Whether all rows of (N, K) answers are distributions."""
+    return bool((answers >= 0).all() and ((answers.double().sum(1) - 1).abs() < SAME).all())
 
 
 def look_at(

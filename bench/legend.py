@@ -1,6 +1,7 @@
 """What a reader needs beside the numbers: names of the groups, meanings of the columns."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -34,15 +35,22 @@ def groups(table: pd.DataFrame, first: "pd.Index[str] | None" = None) -> dict[st
     parts = [rows for _, rows in table.groupby(GROUP, dropna=False, sort=True)]
     if first is not None:
         parts.sort(key=lambda rows: (-int((first.get_indexer(rows.index) >= 0).sum()), -len(rows)))
-    named: dict[str, pd.DataFrame] = {}
-    for rows in parts:
-        row = rows.iloc[0]
-        images = "" if pd.isna(row["limit"]) else f" · first {row['limit']:g}"
-        name = f"{row['suite']} · {row['preset']} {row['version']}{images}"
-        if name in named:  # other constants or other images under the same names
-            name += f" · {row['protocol'][:6]} · {len(named) + 1}"
-        named[name] = rows
-    return named
+    names = [_name(rows.iloc[0]) for rows in parts]
+    return {_short(name, names): rows for name, rows in zip(names, parts, strict=True)}
+
+
+def _name(row: pd.Series) -> tuple[str, str, str]:
+    """What a group is called, and its constants and images, which may differ under one name."""
+    images = "" if pd.isna(row["limit"]) else f" · first {row['limit']:g}"
+    called = f"{row['suite']} · {row['preset']} {row['version']}{images}"
+    return called, row["protocol"][:6], hashlib.sha256(str(row["data"]).encode()).hexdigest()[:6]
+
+
+def _short(name: tuple[str, ...], names: Sequence[tuple[str, ...]]) -> str:
+    """As much of a name as tells it from the others, in whatever order they come."""
+    lengths = range(1, len(name))
+    told = (n for n in lengths if sum(other[:n] == name[:n] for other in names) == 1)
+    return " · ".join(name[: next(told, len(name))])
 
 
 def head(column: str) -> str:

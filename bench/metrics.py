@@ -47,7 +47,7 @@ def brier(probabilities: Tensor, labels: Tensor) -> float:
     References:
         Brier, Verification of forecasts expressed in terms of probability, 1950.
     """
-    return float(_squared_distances(probabilities, labels).mean())
+    return min(float(_squared_distances(probabilities, labels).mean()), 2.0)  # but for rounding
 
 
 def brier_l2(probabilities: Tensor, labels: Tensor) -> float:
@@ -69,7 +69,7 @@ def brier_l2(probabilities: Tensor, labels: Tensor) -> float:
     References:
         Ayle et al., 2022, figure 3a, and its code.
     """
-    return float(_squared_distances(probabilities, labels).sqrt().mean())
+    return min(float(_squared_distances(probabilities, labels).sqrt().mean()), math.sqrt(2))
 
 
 def nll(log_probabilities: Tensor, labels: Tensor) -> float:

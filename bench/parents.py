@@ -53,9 +53,7 @@ def parent_of(plan: Plan, source: Path | None) -> Parent:
     spec = plan.spec
     loaded = load_submission(source, architecture=plan.architecture, mean=spec.mean, std=spec.std)
     loaded.model.to(choose_device(plan.device))
-    training = {}
-    if source.is_dir():
-        training = read_card(source).training.model_dump(exclude_none=True)
+    training = told_by(source)
     _check_dense(loaded, plan, source)
     facts: dict[str, Any] = {name: training[name] for name in ("suite", "seed") if name in training}
     bayesian = loaded.record.kind == "bayesian"
@@ -70,6 +68,13 @@ def parent_of(plan: Plan, source: Path | None) -> Parent:
                 f"a pruned run is compared with the dense run of the same {name}",
             )
     return Parent(replace(plan, **facts), loaded, training)
+
+
+def told_by(source: Path | None) -> dict[str, Any]:
+    """What the card of a parent says of its training; nothing of a bare file, or of none."""
+    if source is None or not source.is_dir():
+        return {}
+    return read_card(source).training.model_dump(exclude_none=True)
 
 
 def _check_dense(loaded: LoadedSubmission, plan: Plan, source: Path) -> None:

@@ -36,6 +36,9 @@ class Plan:
         recipe: Key of `RECIPES`; None for the paper's, on digits a short one.
         device: As for `evaluate`.
         root: Data root.
+
+    Raises:
+        BenchError: E-BAD-VALUE for the seed.
     """
 
     suite: str
@@ -44,6 +47,10 @@ class Plan:
     recipe: str | None = None
     device: str = "auto"
     root: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise BenchError("E-BAD-VALUE", f"seed: got {self.seed}, expected 0 to 2^63 - 1")
 
     @property
     def spec(self) -> SuiteSpec:

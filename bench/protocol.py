@@ -113,7 +113,7 @@ class Protocol:
 
     def detectors_of(self, task: str) -> tuple[str, ...]:
         """By which detectors the anomalies of a task are looked for."""
-        return dict(self.detectors)[task]
+        return dict(self.detectors).get(task, ())
 
     @property
     def metrics(self) -> dict[str, Metric]:

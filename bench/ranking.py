@@ -93,9 +93,7 @@ def to_dense(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """
     seeded = table.dropna(subset=["seed"])
     single = ~seeded["kind"].isin(SEVERAL)
-    dense = seeded[single & (seeded["pruner"] == "dense")].assign(trusted=_trusted)
-    dense = dense.sort_values(["trusted", "started"], ascending=[False, True])
-    dense = dense.drop_duplicates([*FAMILY, "seed"])
+    dense = _of_each_seed(seeded[single & (seeded["pruner"] == "dense")], FAMILY)
     paired = seeded.merge(
         dense[[*FAMILY, "seed", *columns]], on=[*FAMILY, "seed"], suffixes=("", "_dense")
     )
@@ -110,17 +108,22 @@ def to_dense(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Mean and deviation over the runs that differ in their seed alone.
 
+    Of several runs of one seed that of most trust counts, and then the earliest.
+
     Args:
         table: What `summary` or `to_dense` returns.
         columns: Of numbers.
 
     Returns:
-        One row for each group, `PRUNED` and declared sparsity, with `flags` (of any of its runs),
-        `seeds` (count), `sparsity` (mean of the measured), and for each column `NAME` (mean; NaN
-        if one of the runs has none) and `NAME_std` (sample deviation, NaN for one run).
+        One row for each group, `PRUNED` and `declared_sparsity`, where none was declared the
+        measured one to three digits, with `flags` (of any of its runs), `seeds` (count),
+        `sparsity` (mean of the measured), and for each column `NAME` (mean; NaN if one of the runs
+        has none) and `NAME_std` (sample deviation, NaN for one run).
     """
-    trusted = table.assign(trusted=_trusted)
-    grouped = trusted.groupby([*GROUP, *PRUNED, "declared_sparsity"], dropna=False, sort=True)
+    told = table["declared_sparsity"].fillna(table["sparsity"].round(3))
+    keys = [*GROUP, *PRUNED, "declared_sparsity"]
+    runs = _of_each_seed(table.assign(declared_sparsity=told), keys)
+    grouped = runs.groupby(keys, dropna=False, sort=True)
     result = grouped.agg(
         flags=("flags", any_of),
         trust=("trusted", lambda trusted: TRUST[trusted.min()]),
@@ -131,6 +134,17 @@ def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         result[name] = grouped[name].mean(skipna=False)
         result[f"{name}_std"] = grouped[name].std(ddof=1, skipna=False)
     return result.reset_index()
+
+
+def _of_each_seed(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Of the runs of one seed that are the same in these columns one; those without seed all.
+
+    With a column `trusted`, the place of the level of trust.
+    """
+    ordered = table.assign(trusted=_trusted).sort_values(
+        ["trusted", "started"], ascending=[False, True], kind="stable"
+    )
+    return ordered[ordered["seed"].isna() | ~ordered.duplicated([*keys, "seed"])]
 
 
 def _trusted(table: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,7 @@ import pandas as pd
 from bench.flags import meanings
 from bench.headline import HEADLINE
 from bench.legend import head
-from bench.ranking import over_seeds, rank, relative, summary
+from bench.ranking import over_seeds, rank, relative, summary, usual
 from bench.records import Run
 from bench.tables import markdown
 from ci.shipped import comparable_runs, frame_of, group, shipped_runs
@@ -20,6 +20,7 @@ COLUMNS = (
     "shift",
     "ood_msp",
     "ood_sensnorm",
+    "likelihood_auroc",
     "brier",
     "lip_upper_log10",
     "latency_ratio",
@@ -45,19 +46,19 @@ def comparison(run: Run, dense: Run | None = None) -> str:
     """
     others = comparable_runs(run) + ([dense] if dense else [])
     frame = summary(frame_of([_marked(run), *others]))
-    means = over_seeds(frame, list(HEADLINE))
+    means, by = over_seeds(frame, list(HEADLINE)), usual(frame)
     parts = [
         _title(run),
         _facts(run),
         "### Scores",
         *_beside(others),
-        _table(rank(means)),
-        _arrows(),
+        _table(rank(means, by)),
+        _arrows(means),
     ]
     ratios = relative(frame)
     if ratios["pruner"].str.startswith(NEW).any():
         said = "Divided by the dense run of the same seed; of the logarithm, the difference to it."
-        parts += ["### Relative to dense", said, _table(rank(ratios))]
+        parts += ["### Relative to dense", said, _table(rank(ratios, by))]
     else:
         parts.append("No dense run of the same seed and recipe is here to divide by.")
     parts += _left_out(run)
@@ -115,7 +116,7 @@ def _table(ranked: pd.DataFrame) -> str:
     shown["pruner"] = [plain(name) for name in ranked["pruner"].astype(object).fillna("")]
     shown["moment"] = [plain(moment) for moment in ranked["moment"].astype(object).fillna("")]
     shown["sparsity"] = [_number(share) for share in ranked["sparsity"]]
-    for column in COLUMNS:
+    for column in _measured(ranked):
         shown[HEADLINE[column].title] = [_number(value) for value in ranked[column]]
     return markdown(shown)
 
@@ -131,8 +132,14 @@ def _number(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.3f}"
 
 
-def _arrows() -> str:
-    return f"{NEW.strip()} is this submission. Better is: {', '.join(map(head, COLUMNS))}."
+def _measured(table: pd.DataFrame) -> list[str]:
+    """The columns that have a number: those of a flow are others than a classifier's."""
+    return [column for column in COLUMNS if table[column].notna().any()]
+
+
+def _arrows(table: pd.DataFrame) -> str:
+    better = ", ".join(map(head, _measured(table)))
+    return f"{NEW.strip()} is this submission. Better is: {better}."
 
 
 def _left_out(run: Run) -> list[str]:

@@ -50,7 +50,7 @@ def _beside_one(kind: str) -> str:
         for run in _of_kind("classifier")
         if run.submission.pruner == "dense" and _world(run) == _world(several[0])
     )
-    costs = _costs()
+    costs = _costs() | {one.submission.weights_sha256: dict.fromkeys(MULTIPLES, 1.0)}
     rows = [
         _row(run, costs.get(run.submission.weights_sha256, {}))
         for run in (one, *sorted(several, key=lambda run: run.submission.measured_sparsity or 0))
@@ -67,9 +67,8 @@ def _row(run: Run, cost: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _multiple(found: Mapping[str, float] | float | None) -> str:
-    """Of one dense network, which is itself not measured."""
     if found is None:
-        return "1"
+        return NONE
     return f"{found['value'] if isinstance(found, Mapping) else found:.2f}"
 
 

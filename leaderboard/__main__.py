@@ -23,12 +23,12 @@ SETTINGS = {
 }
 
 
-def command(store: str, port: int, *, headless: bool = False) -> list[str]:
-    """The command line that serves the page of a store on this machine alone."""
+def command(port: int, *, headless: bool = False) -> list[str]:
+    """The command line that serves the page on this machine alone; $BENCH_STORE is its store."""
     settings = SETTINGS | {"server.port": str(port), "server.headless": str(headless).lower()}
     options = [f"--{name}={value}" for name, value in settings.items()]
     app = Path(__file__).with_name("app.py")
-    return [sys.executable, "-m", "streamlit", "run", *options, str(app), "--", store]
+    return [sys.executable, "-m", "streamlit", "run", *options, str(app)]
 
 
 def warm_up(port: int, patience: float = 60.0) -> None:
@@ -57,8 +57,9 @@ def main() -> int:
     given = parser.parse_args()
     Thread(target=warm_up, args=[given.port], daemon=True).start()
     try:
-        page = command(given.store, given.port, headless=given.headless)
-        return subprocess.run(page, check=False).returncode
+        page = command(given.port, headless=given.headless)
+        place = os.environ | {"BENCH_STORE": given.store}
+        return subprocess.run(page, check=False, env=place).returncode
     except KeyboardInterrupt:
         return 130
 

@@ -1,7 +1,6 @@
 """The leaderboard: what all pages share, and which there are. Started by `bench leaderboard`."""
 
 import os
-import sys
 
 import streamlit as st
 
@@ -47,7 +46,7 @@ def _draw(source: Source) -> None:
 
 def _source() -> Source | None:
     """The store and the shipped runs; None after saying why there are none."""
-    url = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("BENCH_STORE", "sqlite:///bench.db")
+    url = os.environ.get("BENCH_STORE", "sqlite:///bench.db")
     shipped = shipped_store()
     try:
         return opened((url, shipped) if shipped else (url,))

@@ -1,5 +1,6 @@
 """Controls of what a page shows: recipe, detector, how many images a score, severity."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,13 @@ from leaderboard.view import View
 from leaderboard.views.marks import NOT_DECLARED
 
 MEAN, ALL = "mean", "all"
+
+
+def say_if_missing(key: str, offered: Collection[str]) -> None:
+    """Says of a link that asks for what is not offered that something else is shown."""
+    asked = st.query_params.get(key)
+    if asked and asked not in offered:
+        st.text(f"The link asks for {asked!r}, which is not here; shown is what is.")
 
 
 def protocol_of(view: View) -> Protocol:

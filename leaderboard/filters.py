@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from leaderboard.conditions import say_if_missing
 from leaderboard.source import Source
 from leaderboard.view import View
 from leaderboard.views.marks import NOT_DECLARED
@@ -25,6 +26,7 @@ def chosen(source: Source) -> View:
     """The controls, and the view that they ask for."""
     named = source.groups()
     with st.sidebar:
+        say_if_missing("group", named)
         name = st.selectbox(
             "Suite and protocol",
             list(named),

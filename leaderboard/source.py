@@ -7,7 +7,7 @@ it.
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -38,7 +38,8 @@ class Source:
     """Stores that are read as one.
 
     Args:
-        urls: Of the stores; where two have a run, that of more trust counts.
+        urls: Of the stores; where two have a run, that of more trust counts, and of as much that
+            of the first. Answers to images are those of the first that keeps any.
         heads: Of each store, the hash of its last row.
     """
 
@@ -47,7 +48,7 @@ class Source:
 
     def runs(self) -> pd.DataFrame:
         """`bench.ranking.summary` of all runs."""
-        return _runs(self)[0]
+        return _runs(self).table
 
     def groups(self) -> dict[str, pd.DataFrame]:
         """The same by comparable group, named; those with most runs of the first store first."""
@@ -78,12 +79,12 @@ class Source:
             return load_entry(store, run_id)
 
     def outcomes(self, run_id: str) -> Mapping[str, Outcome]:
-        """Answers of a run to every image, by set; none where its store keeps none."""
+        """Answers of a run to every image, by set; none where no store keeps any."""
         return _outcomes(self, run_id)
 
     def home(self, run_id: str) -> str:
         """URL of the store that has the run with the most trust."""
-        return self.urls[_runs(self)[1][run_id]]
+        return self.urls[_runs(self).home[run_id]]
 
 
 def opened(urls: tuple[str, ...]) -> Source:
@@ -99,31 +100,44 @@ def opened(urls: tuple[str, ...]) -> Source:
     return Source(urls, tuple(heads))
 
 
+class Runs(NamedTuple):
+    """All runs of a source.
+
+    Args:
+        table: Their summary.
+        home: For each which of the stores it is of.
+        first: Ids of those that the first store has, be they of another or not.
+    """
+
+    table: pd.DataFrame
+    home: pd.Series
+    first: pd.Index
+
+
 @st.cache_resource(max_entries=4, show_spinner="Reading the runs …")
-def _runs(source: Source) -> tuple[pd.DataFrame, pd.Series]:
-    """The summary, and for each run which of the stores it is of."""
+def _runs(source: Source) -> Runs:
     frames = []
     for number, url in enumerate(source.urls):
         with open_store(url, readonly=True) as store:
             frames.append(run_frame(store).assign(store=number))
     both = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
     trust = both["trust"].map(TRUST.index)
-    both = both.iloc[trust.argsort(kind="stable")[::-1]] if len(frames) > 1 else both
-    runs = both.drop_duplicates("run_id")
-    return summary(runs), runs.set_index("run_id")["store"]
+    runs = both.iloc[(-trust).argsort(kind="stable")].drop_duplicates("run_id")
+    home = runs.set_index("run_id")["store"]
+    return Runs(summary(runs), home, pd.Index(frames[0]["run_id"]))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _groups(source: Source) -> dict[str, pd.DataFrame]:
-    table, home = _runs(source)
-    return groups(table, home.index[home == 0])
+    runs = _runs(source)
+    return groups(runs.table, runs.first)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the scores …")
 def _scores(
     source: Source, ids: tuple[str, ...], conditions: tuple[tuple[str, Any], ...]
 ) -> pd.DataFrame:
-    home = _runs(source)[1].reindex(list(ids))
+    home = _runs(source).home.reindex(list(ids))
     frames = []
     for number, url in enumerate(source.urls):
         with open_store(url, readonly=True) as store:
@@ -148,12 +162,11 @@ def _standings(source: Source, ids: tuple[str, ...], column: str) -> pd.DataFram
     rows = source.runs().loc[list(ids)]
     scores = source.scores(ids, task=("clean", HEADLINE[column].task))
     wanted = needed(column, str(rows["suite"].iloc[0]))
-    home = _runs(source)[1].loc[list(ids)]
     with ExitStack() as stack:
         kept: dict[str, Store] = {}
-        for number, url in enumerate(source.urls):
+        for url in reversed(source.urls):
             store = stack.enter_context(open_store(url, readonly=True))
-            kept |= dict.fromkeys(with_outcomes(store, list(home.index[home == number])), store)
+            kept |= dict.fromkeys(with_outcomes(store, list(ids)), store)
 
         def outcomes(run_id: str) -> Mapping[str, Outcome]:
             return load_outcomes(kept[run_id], run_id, wanted) if run_id in kept else {}
@@ -163,5 +176,8 @@ def _standings(source: Source, ids: tuple[str, ...], column: str) -> pd.DataFram
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _outcomes(source: Source, run_id: str) -> Mapping[str, Outcome]:
-    with open_store(source.home(run_id), readonly=True) as store:
-        return load_outcomes(store, run_id)
+    for url in source.urls:
+        with open_store(url, readonly=True) as store:
+            if with_outcomes(store, [run_id]):
+                return load_outcomes(store, run_id)
+    return {}

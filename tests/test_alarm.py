@@ -90,6 +90,17 @@ def test_the_command_writes_a_verdict_for_every_group(detector, dense, mixed, tm
     assert files[2].read_bytes().startswith(b"\x89PNG")
 
 
+def test_images_of_an_array_are_called_by_their_numbers(dense, tmp_path):
+    """Two images, and two files: the images and their labels."""
+    np.save(tmp_path / "two.npy", np.zeros((2, 28, 28), np.uint8))
+    np.save(tmp_path / "two-labels.npy", np.zeros(2, np.uint8))
+    out = tmp_path / "v.csv"
+    words = ["detect", str(dense), "--images", str(tmp_path / "two.npy"), "--csv", str(out), "-q"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert [row["images"] for row in csv.DictReader(out.read_text().splitlines())] == ["0", "1"]
+
+
 def test_a_folder_without_pictures_is_told(dense, tmp_path):
     result = CliRunner().invoke(app, ["detect", str(dense), "--images", str(tmp_path / "none")])
     assert isinstance(result.exception, BenchError)

@@ -50,8 +50,10 @@ def test_a_parent_of_another_plan_is_refused(dense, tmp_path):
         with pytest.raises(BenchError, match=message) as caught:
             prune(plan, SNIP_AFTER, tmp_path / "out", parent=dense)
         assert caught.value.code == "E-BAD-VALUE"
-    with pytest.raises(BenchError, match="is the parent; name another"):
-        prune(DIGITS, SNIP_AFTER, dense, parent=dense)
+    for parent in (dense, dense / "weights.safetensors"):
+        with pytest.raises(BenchError, match="holds the parent; name another"):
+            prune(DIGITS, SNIP_AFTER, dense, parent=parent)
+    assert (dense / "weights.safetensors").is_file()
     with pytest.raises(BenchError, match="give its folder with --from"):
         prune(DIGITS, SNIP_AFTER, tmp_path / "out")
     assert not list(tmp_path.iterdir())

@@ -129,6 +129,12 @@ def test_a_constant_answer_is_told(sound, test_images):
     assert "class 4 for 100%" in found(constant, test_images)["classes"].found
 
 
+def test_a_network_of_other_images_is_told(sound, test_images):
+    """It would classify; what it sees are none of the suite's images."""
+    upside_down = found(changed(sound, before=lambda x: 1 - x.flip(2)), test_images)
+    assert "near chance" in upside_down["classes"].fix
+
+
 def test_answers_that_change_or_depend_on_the_batch_are_told(sound, test_images):
     drawn = found(changed(sound, before=lambda x: dropout(x, 0.5, training=True)), test_images)
     assert "pass to pass" in drawn["repeatable"].found

@@ -223,12 +223,21 @@ class Constant(nn.Module):
         return torch.tensor([self.answer]).expand(len(images), -1)
 
 
+class Particular(nn.Module):
+    """Takes no image that is smaller than its own."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("larger ones, please")
+
+
 @pytest.mark.parametrize(
     ("module", "message"),
     [
         (Constant(*[0.0] * 7), r"shape \(1, 7\), expected \(1, 10\)"),
         (Constant(*[float("nan")] * 10), "not all finite"),
         (nn.Sequential(nn.Conv2d(3, 10, 3), nn.Flatten(), nn.Linear(6760, 10)), "right --suite"),
+        (Particular(), "larger ones, please"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.Softmax(1)), "are probabilities"),
     ],
 )
 def test_a_model_that_does_not_fit_the_suite_is_refused(module, message):

@@ -44,9 +44,16 @@ def test_groups_with_the_visitors_runs_come_first_then_the_largest(runs_of):
 def test_groups_that_look_the_same_have_names_of_their_own(runs_of):
     run = some_run()
     other_constants = replace(run, protocol=replace(run.protocol, sha256="0123456789" * 6))
-    named = groups(runs_of(run, on_other_data(run), other_constants))
+    table = runs_of(run, on_other_data(run), other_constants)
+    named = groups(table)
     assert sorted(len(rows) for rows in named.values()) == [1, 1, 1]
-    assert all(name.startswith("digits · standard 1") for name in named)
+    assert all(name.startswith("digits · standard 1 · ") for name in named)
+    assert "digits · standard 1 · 012345" in named
+    for one in table.index:  # whose comes first changes no name, which links have
+        again = groups(table, pd.Index([one]))
+        assert {name: list(rows.index) for name, rows in again.items()} == {
+            name: list(rows.index) for name, rows in named.items()
+        }
 
 
 @pytest.mark.parametrize("column", HEADLINE)

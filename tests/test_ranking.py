@@ -123,6 +123,14 @@ def test_a_mean_is_over_the_sets_that_were_measured(tmp_path):
     assert "ood_msp" not in reasons(row)
 
 
+def test_the_worst_loss_is_none_of_those_that_were_tried_if_not_all_were(tmp_path):
+    """The preset `detectors` attacks by one loss."""
+    attacked = {"task": "adversarial", "metric": "accuracy", "epsilon": 8 / 255}
+    row = only_row(tmp_path, score(value=0.9, **attacked, attack="fgsm-linf"))
+    assert row["fgsm_linf"] == 0.9
+    assert reasons(row)["fgsm_linf_worst"] == "not_run"
+
+
 @pytest.mark.parametrize("reason", ["failed", "declined"])
 def test_there_is_no_mean_where_a_set_broke_and_the_reason_is_kept(tmp_path, reason):
     row = only_row(

@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 from bench.protocol import PROTOCOLS
 from bench.ranking import rank, relative
 from bench.records import Run, Score
-from tests.factories import on_other_data, some_run, summary_of
+from tests.factories import fill, on_other_data, some_run, summary_of
 
 
 def declared(run: Run, **fields) -> Run:
@@ -47,6 +47,28 @@ ELSEWHERE = {
     "recipe": lambda run: declared(run, recipe="digits-5"),
     "seed": lambda run: declared(run, seed=77),
 }
+
+
+def test_runs_of_other_sparsities_are_no_seeds_of_one_another(tmp_path):
+    """Of strangers who declare no sparsity the measured one tells."""
+    mine = [
+        declared(snip(1, 0.4), declared_sparsity=None, measured_sparsity=s) for s in (0.5, 0.98)
+    ]
+    table = relative(summary_of(tmp_path, dense(1, 0.8), *mine))
+    rows = table[table["pruner"] == "snip"]
+    assert rows["declared_sparsity"].tolist() == rows["sparsity"].tolist() == [0.5, 0.98]
+    assert rows["accuracy_std"].isna().all()
+
+
+def test_the_same_seed_twice_is_one_draw(tmp_path):
+    again = declared(snip(1, 0.2), slug="again")
+    runs = [dense(1, 0.8), snip(1, 0.4), replace(again, started="2099-01-01T00:00:00+00:00")]
+    alone = row_of(relative(summary_of(tmp_path, *runs)), "snip")
+    assert (alone["seeds"], alone["accuracy"]) == (1, 0.5)
+    assert math.isnan(alone["accuracy_std"])
+    fill(f"sqlite:///{tmp_path / 'bench.db'}", dense(2, 0.8))
+    both = row_of(relative(summary_of(tmp_path, snip(2, 0.4))), "snip")
+    assert (both["seeds"], both["accuracy"], both["accuracy_std"]) == (2, 0.5, 0)
 
 
 def test_each_run_is_divided_by_the_dense_run_of_its_own_seed(tmp_path):

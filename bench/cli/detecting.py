@@ -44,7 +44,7 @@ def detect(
     images: Annotated[
         Path, typer.Option("--images", help="Folder of pictures, or a .npy, .npz or .parquet file.")
     ],
-    suite: options.Suite = "digits",
+    suite: options.ModelsSuite = None,
     detector: Annotated[
         str | None,
         typer.Option(
@@ -80,6 +80,7 @@ def detect(
     from bench.environment import choose_device
     from bench.submissions import load_submission
 
+    suite = options.suite_of(model, suite)
     mean, std = options.normalisation(normalize)
     submission = load_submission(model, architecture=arch, mean=mean, std=std)
     kind = submission.record.kind
@@ -130,7 +131,7 @@ def _read(path: Path, shape: "Shape", progress: "Progress") -> tuple["np.ndarray
         )
     count = opened.count()
     pixels, _ = opened.read(count, shape, lambda done: progress("reading images", done, count))
-    if len(opened.files) == count:
+    if path.is_dir() and len(opened.files) == count:
         return pixels, [str(file.relative_to(path)) for file in opened.files]
     return pixels, [str(at) for at in range(count)]
 

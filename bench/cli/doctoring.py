@@ -25,7 +25,7 @@ def doctor(
     model: Annotated[
         str, typer.Argument(help="Weights (.safetensors, .pt), a submission folder, or timm:NAME.")
     ],
-    suite: options.Suite = "digits",
+    suite: options.ModelsSuite = None,
     arch: options.Architecture = None,
     normalize: options.Normalize = "none",
     device: options.Device = "auto",
@@ -40,6 +40,7 @@ def doctor(
     from bench.evaluation import check_fit
     from bench.submissions import load_submission
 
+    suite = options.suite_of(model, suite)
     mean, std = options.normalisation(normalize)
     submission = load_submission(model, architecture=arch, mean=mean, std=std)
     check_classes(suite, submission.record.kind)

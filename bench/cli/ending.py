@@ -1,5 +1,6 @@
 """How a command ends."""
 
+import errno
 import sys
 import warnings
 from collections.abc import Iterator
@@ -8,6 +9,10 @@ from contextlib import contextmanager
 import typer
 
 from bench.errors import BenchError
+from bench.files import is_full
+
+# why a place that the user chose cannot be written
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
 
 
 def ended(app: typer.Typer) -> None:
@@ -16,8 +21,17 @@ def ended(app: typer.Typer) -> None:
     try:
         app()
     except BenchError as error:
-        typer.echo(error, err=True)
-        sys.exit(2)
+        _refused(error)
+    except OSError as error:
+        if not is_full(error) and error.errno not in UNWRITABLE:
+            raise
+        code = "E-DISK-FULL" if is_full(error) else "E-BAD-VALUE"
+        _refused(BenchError(code, f"{error.filename or 'a file'}: {error.strerror}"))
+
+
+def _refused(error: BenchError) -> None:
+    typer.echo(error, err=True)
+    sys.exit(2)
 
 
 @contextmanager

@@ -63,9 +63,12 @@ def prune(
         ),
     ],
     out: Out,
-    suite: options.Suite = "digits",
+    suite: options.ModelsSuite = None,
     arch: options.Architecture = None,
-    seed: options.Seed = 1234,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, help="Of training. Default: the parent's, else 1234."),
+    ] = None,
     recipe: options.Recipe = None,
     parent: Annotated[
         Path | None,
@@ -100,16 +103,23 @@ def prune(
     Killed and run again, it goes on after the last whole epoch.
     """
     from bench import baselines
+    from bench.parents import told_by
 
+    told = told_by(parent)
     plan = baselines.Plan(
-        suite, architecture=arch, seed=seed, recipe=recipe, device=device, root=data
+        options.suite_of(parent, suite),
+        architecture=arch,
+        seed=told.get("seed", 1234) if seed is None else seed,
+        recipe=recipe,
+        device=device,
+        root=data,
     )
     fields = {"moment": moment, "structure": structure}
     named = [f"{name}={value}" for name, value in fields.items() if value]
     with _resumable(out), shown(quiet) as progress:
         cut = baselines.Cut(pruner, sparsity, scope, options.pairs([*(option or []), *named]))
         folder = baselines.prune(plan, cut, out, parent=parent, progress=progress)
-    _tell(folder, suite)
+    _tell(folder, plan.suite)
 
 
 @app.command(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -47,6 +48,16 @@ Suite = Annotated[
         autocompletion=completing(lambda: list(SUITE_NAMES)),
     ),
 ]
+ModelsSuite = Annotated[
+    str | None,
+    typer.Option(
+        "--suite",
+        help="Data world: "
+        + ", ".join(SUITE_NAMES)
+        + ". Default: that of the training, as a submission's card has it, else digits.",
+        autocompletion=completing(lambda: list(SUITE_NAMES)),
+    ),
+]
 Architecture = Annotated[
     str | None,
     typer.Option(
@@ -74,7 +85,7 @@ Pruner = Annotated[
         autocompletion=completing(_pruners),
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of training and pruning.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of training and pruning.")]
 Only = Annotated[
     str,
     typer.Option(
@@ -108,6 +119,32 @@ Limit = Annotated[
     int | None,
     typer.Option("--limit", min=1, help="The first N images of every set. Default: all."),
 ]
+
+
+def suite_of(model: str | Path | None, suite: str | None) -> str:
+    """The suite that was asked for, else that on which a submission was trained, else digits."""
+    from bench.parents import told_by
+
+    return suite or str(told_by(Path(model) if model else None).get("suite", "digits"))
+
+
+def check_writable(target: Path | None) -> None:
+    """Refuses a file before the work whose result could not be written there after it.
+
+    Raises:
+        BenchError: E-BAD-VALUE if it is a folder, or the folder around it cannot be written.
+    """
+    from bench.errors import BenchError
+
+    if target is None:
+        return
+    if target.is_dir():
+        raise BenchError("E-BAD-VALUE", f"{target}: got a folder, expected the name of a file")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        raise BenchError("E-BAD-VALUE", f"{target}: cannot be written: {error.strerror}") from error
 
 
 def normalisation(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

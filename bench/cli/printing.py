@@ -55,8 +55,10 @@ def print_run(run: Run, *, every: bool = False) -> None:
         ("task", "set", "condition", "metric", "value", "±", "n"),
         [_score_row(score) for score in shown],
     )
-    if not every:
-        hidden = len(run.scores) - len(shown)
+    hidden = len(run.scores) - len(shown)
+    if hidden and "partial" in run.flags:
+        print(f"{hidden} more scores: --json FILE writes them all", file=sys.stderr)
+    elif hidden:
         print(f"{hidden} more scores: bench show {run.run_id[:8]}", file=sys.stderr)
 
 

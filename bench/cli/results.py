@@ -1,5 +1,6 @@
 """Commands that read the store: runs, show, compare, export, leaderboard."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -46,16 +47,23 @@ def runs(
 ) -> None:
     """List the stored runs from best to worst, each group of comparable runs by itself."""
     from bench.ranking import GROUP, rank, summary, usual
-    from bench.store import open_store, run_frame
+    from bench.store import open_store, run_frame, shown_url
 
+    if suite not in (None, *options.SUITE_NAMES):
+        raise BenchError(
+            "E-UNKNOWN-SUITE", f"suite: got {suite!r}, expected one of {options.SUITE_NAMES}"
+        )
     with open_store(store, readonly=True) as opened:
         table = summary(run_frame(opened, suite=suite))
     if table.empty:
-        print(f"No runs in {store}; `bench evaluate` or `bench demo` makes some.", file=sys.stderr)
+        what = f"runs of {suite}" if suite else "runs"
+        where = f"{shown_url(store)}; `bench evaluate` or `bench demo` makes some"
+        print(f"No {what} in {where}.", file=sys.stderr)
     for (name, limit, _, _), group in table.groupby(GROUP, dropna=False, sort=False):
         images = "all images" if limit != limit else f"first {limit:g} images"
         title = f"{name}, {images}, protocol {group['version'].iloc[0]} {group['preset'].iloc[0]}"
         who = ["rank", "run_id", "slug", "sparsity", "seed", "trust"]
+        who += ["recipe"] if group["recipe"].nunique() > 1 else []
         measured = [name for name in HEADLINE if group[name].notna().any()]
         column = by or usual(group)
         columns = [*who, *dict.fromkeys([column, *measured])]
@@ -171,8 +179,11 @@ def _summary(store: str) -> "pd.DataFrame":
 @app.command(epilog="Example:\n\nbench leaderboard --store sqlite:///demo/bench.db")
 def leaderboard(
     store: options.Store = options.STORE,
-    port: Annotated[int, typer.Option("--port", help="Port on this machine.")] = 8501,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65_535, help="Port on this machine.")
+    ] = 8501,
 ) -> None:
     """Open the page: the ranking, and sparsity against accuracy and robustness."""
-    page = [sys.executable, "-m", "leaderboard", "--store", store, "--port", str(port)]
-    sys.exit(subprocess.run(page, check=False).returncode)
+    page = [sys.executable, "-m", "leaderboard", "--port", str(port)]
+    place = os.environ | {"BENCH_STORE": store}  # everybody can read a command line
+    sys.exit(subprocess.run(page, check=False, env=place).returncode)

@@ -32,7 +32,7 @@ Preset = Annotated[
     epilog="Examples:\n\n"
     "bench evaluate lenet5.pt --suite fashionmnist --normalize fashionmnist\n\n"
     "bench evaluate resnet18.pt --arch resnet18-relu --suite cifar10 --limit 500\n\n"
-    "bench evaluate my-submission/ --suite cifar10 --json run.json\n\n"
+    "bench evaluate my-submission/ --json run.json\n\n"
     "bench evaluate my-submission/ --suite cifar10 --preset detectors\n\n"
     'bench evaluate my-submission/ --supersedes 3f2a --reason "the card named another pruner"'
 )
@@ -40,7 +40,7 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(help="Weights (.safetensors, .pt), a submission folder, or timm:NAME.")
     ],
-    suite: options.Suite = "digits",
+    suite: options.ModelsSuite = None,
     arch: options.Architecture = None,
     normalize: options.Normalize = "none",
     limit: options.Limit = None,
@@ -64,13 +64,15 @@ def evaluate(
     from bench.data import load_suite
     from bench.evaluation import check_kind
     from bench.evaluation import evaluate as score
-    from bench.store import check_reason, load_run, open_store, save_run
+    from bench.store import check_reason, load_run, open_store, save_run, shown_url
     from bench.submissions import load_submission
 
+    suite = options.suite_of(model, suite)
     wanted = None if preset is None else protocol_named(preset)
     tasks = tuple(filter(None, only.split(",")))
     mean, std = options.normalisation(normalize)
     check_reason(supersedes, reason)
+    options.check_writable(json_file)
     with nullcontext() if tasks else open_store(store) as opened, shown(quiet) as progress:
         if opened and supersedes:  # before the work, not after it
             load_run(opened, supersedes)
@@ -92,7 +94,7 @@ def evaluate(
         print("A partial run: not stored.", file=sys.stderr)
     else:
         state = "Stored" if new else "Was there already"
-        print(f"{state}: run {run.run_id} in {store}", file=sys.stderr)
+        print(f"{state}: run {run.run_id} in {shown_url(store)}", file=sys.stderr)
 
 
 @app.command(epilog="Examples:\n\nbench protocol --json > protocol.json")

@@ -30,7 +30,7 @@ def efficiency(
     dense: Annotated[
         str, typer.Option("--dense", help="The one dense network that all are compared with.")
     ],
-    suite: options.Suite = "digits",
+    suite: options.ModelsSuite = None,
     rounds: Annotated[
         int, typer.Option("--rounds", min=2, help="Interleaved timings of each.")
     ] = 11,
@@ -51,6 +51,7 @@ def efficiency(
     from bench.setting import TrainingSet
     from bench.submissions import load_submission
 
+    suite = options.suite_of(dense, suite)
     place = choose_device(device)
     one, *others = (load_submission(name) for name in (dense, *models))
     for loaded in (one, *others):

@@ -80,11 +80,19 @@ def _checked_store(
     url: str, prefix: str | None, head: str | None, progress: Report
 ) -> tuple[Run | None, Mapping[str, "Outcome"]]:
     """Checks the chain, then the numbers of one run or of all; the one run."""
-    from bench.store import load_entry, load_outcomes, open_store, standing_ids, verify_chain
+    from bench.store import (
+        load_entry,
+        load_outcomes,
+        open_store,
+        shown_url,
+        standing_ids,
+        verify_chain,
+    )
 
+    shown = shown_url(url)
     with open_store(url, readonly=True) as store:
         chain = verify_chain(store, noted=head)
-        _refuse("E-CHAIN-BROKEN", url, list(chain.findings))
+        _refuse("E-CHAIN-BROKEN", shown, list(chain.findings))
         every = standing_ids(store)
         entry = None if prefix is None else load_entry(store, prefix)
         chosen = every if entry is None else [entry.record["run_id"]]
@@ -94,7 +102,7 @@ def _checked_store(
         for done, run_id in enumerate(chosen, start=1):
             findings += _doubts(store, run_id, unknown, labelled)
             progress("numbers", done, len(chosen))
-        _refuse("E-IMPOSSIBLE-VALUE", url, findings)
+        _refuse("E-IMPOSSIBLE-VALUE", shown, findings)
         print(f"{chain.runs} rows, {len(every)} of them stand: unbroken, no impossible value.")
         if unknown:
             print(f"Of protocols unknown to this program: {', '.join(sorted(unknown))}.")

@@ -8,7 +8,7 @@ from torch import Tensor
 from bench.detectors.known import Known
 from bench.errors import BenchError
 from bench.inference import Detector, Exhibit, batches
-from bench.models.kinds import head
+from bench.models.kinds import kind_of
 from bench.sensitivity import Options, Views, cached_statistics, sensitivity_scores, with_views
 from bench.setting import TrainingSet
 
@@ -28,7 +28,7 @@ def sensnorm(known: Known, options: Options) -> Detector:
             where several networks answer together: log-probabilities in their place would make
             it the cross-entropy.
     """
-    if options.loss == "neg-logit" and head(known.model) is None:
+    if options.loss == "neg-logit" and kind_of(known.model) != "classifier":
         raise BenchError(
             "E-NO-FEATURES",
             "sensnorm: its loss is a logit, and several networks that answer together have none; "

@@ -140,11 +140,16 @@ def _layer_norm(name: str, module: nn.Module, given: Tensor) -> float:
 def _linear_norm(layer: nn.Conv2d | nn.Linear, given: Tensor) -> float:
     linear_part = copy.deepcopy(layer).requires_grad_(False)
     linear_part.register_parameter("bias", None)
+    power = 0
+    if type(layer) in (nn.Conv2d, nn.Linear):  # others may standardise their weights
+        weight = layer.weight.detach().double()
+        power = math.frexp(float(weight.abs().max()))[1]
+        linear_part.weight.copy_(weight * 2.0**-power)  # AᵀA stays within float32
     if isinstance(layer, nn.Linear):
         given = given.new_zeros(1, layer.in_features)
     elif layer.kernel_size == (1, 1) and not any(layer.padding):
         given = given[:, :, :1, :1]  # positions do not mix: one of them has the norm of all
-    return largest_singular_value(linear_part, given)
+    return math.ldexp(largest_singular_value(linear_part, given), power)
 
 
 def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, _: Tensor) -> float:

@@ -20,8 +20,9 @@ def kind_of(network: nn.Module) -> Kind:
 
 
 def head(network: nn.Module) -> nn.Linear | None:
-    """The one layer that gives the logits; None where several do, or none."""
-    return last_linear(network) if kind_of(network) == "classifier" else None
+    """The layer that gives the logits of a classifier, if a Linear layer does; else None."""
+    linear = any(isinstance(module, nn.Linear) for module in network.modules())
+    return last_linear(network) if linear and kind_of(network) == "classifier" else None
 
 
 def parts_of(network: nn.Module) -> dict[str, nn.Module]:

@@ -12,7 +12,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from bench.errors import BenchError
 
@@ -39,7 +40,14 @@ def robustbench_network(name: str, classes: int, channels: int) -> nn.Module:
             f"robustbench:{name}: no such CIFAR-10 entry for {channels} channels and {classes} "
             f"classes; expected one of {THREATS} and a name, e.g. robustbench:Linf/Standard",
         )
-    return zoo[entry]["model"]()
+    network = zoo[entry]["model"]()
+    if entry.endswith("_CARD_Deck"):  # several networks, which answer with their mean probability
+        network.register_forward_hook(_logarithm)
+    return network
+
+
+def _logarithm(_: nn.Module, inputs: object, probabilities: Tensor) -> Tensor:
+    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
 
 
 def _zoo() -> dict[str, dict[str, dict[str, Callable[[], nn.Module]]]]:

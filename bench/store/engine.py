@@ -1,6 +1,7 @@
 """Opening a store: SQLite settings that survive a power cut, and the schema's migrations."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -104,10 +105,8 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
     Raises:
         BenchError: E-NO-STORE if it cannot be opened, E-STORE-SCHEMA if a newer program wrote it.
     """
-    shown = url
+    place, shown = _place(url), shown_url(url)
     try:
-        place = make_url(url)
-        shown = str(place)  # SQLAlchemy hides the password
         _check_place(shown, place, readonly)
         settings = TIMEOUTS if place.get_backend_name() == "postgresql" else {}
         engine = sa.create_engine(place, poolclass=NullPool, connect_args=settings)
@@ -123,13 +122,20 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
 
 def shown_url(url: str) -> str:
     """A URL without its password."""
-    return str(make_url(url))
+    return str(_place(url))  # SQLAlchemy hides it
 
 
 def is_there(url: str | URL) -> bool:
     """Whether there is anything to open: the file of a SQLite store may not be there yet."""
-    place = make_url(url)
+    place = _place(url)
     return place.get_backend_name() != "sqlite" or Path(str(place.database)).is_file()
+
+
+def _place(url: str | URL) -> URL:
+    try:
+        return make_url(url)
+    except (SQLAlchemyError, ValueError) as error:
+        raise _not_opened(re.sub("://?.*@", "://***@", str(url)), error) from error
 
 
 def _not_opened(shown: str, error: Exception) -> BenchError:
@@ -147,8 +153,10 @@ def _not_opened(shown: str, error: Exception) -> BenchError:
 
 
 def _check_place(shown: str, place: URL, readonly: bool) -> None:
-    if place.get_backend_name() != "sqlite" or place.database in (None, "", ":memory:"):
+    if place.get_backend_name() != "sqlite":
         return
+    if place.database in (None, "", ":memory:"):
+        raise BenchError("E-NO-STORE", f"{shown}: keeps nothing; expected a file")
     path = Path(str(place.database))
     if readonly and not is_there(place):
         raise BenchError("E-NO-STORE", f"{shown}: no such file; `bench evaluate` makes one")

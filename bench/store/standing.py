@@ -102,6 +102,6 @@ def full_id(connection: Connection, prefix: str) -> str:
     query = sa.select(RUN.c.run_id).where(STANDING, begins).order_by(RUN.c.run_id).limit(3)
     found = connection.scalars(query).all()
     if len(found) != 1:
-        near = f"it fits {', '.join(found)}, …" if found else "see `bench runs`"
-        raise BenchError("E-NO-SUCH-RUN", f"run {prefix!r}: got {len(found)} runs, {near}")
+        fits = f"several runs, {', '.join(found)} …" if found else "no run, see `bench runs`"
+        raise BenchError("E-NO-SUCH-RUN", f"run {prefix!r}: got {fits}; expected one")
     return str(found[0])

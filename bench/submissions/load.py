@@ -15,7 +15,7 @@ from bench.models.ensemble import Ensemble
 from bench.models.glow import Glow
 from bench.models.kinds import kind_of
 from bench.models.sparsity import measured_sparsity
-from bench.records import Submission
+from bench.records import BAYESIAN, Submission
 from bench.submissions.canonical import canonical_bytes, weights_sha256
 from bench.submissions.card import WEIGHTS, Card, read_card
 from bench.submissions.fitting import fit
@@ -89,7 +89,7 @@ def load_submission(
     except (OSError, RuntimeError) as error:
         raise BenchError("E-NO-SUCH-FILE", f"{source}: {error}") from error
     if folder:
-        return _from_folder(path)
+        return _from_folder(path, architecture)
     weights = read_weights(path, pickled_module=pickled_module)
     name, network = fit(weights.tensors, architecture)
     loaded = described(_slug(path.stem), name, Normalised(network, mean, std))
@@ -108,8 +108,14 @@ def from_module(module: nn.Module) -> LoadedSubmission:
     return LoadedSubmission(loaded.record, loaded.model, None, flags)
 
 
-def _from_folder(folder: Path) -> LoadedSubmission:
-    return _from_card(folder, read_card(folder))
+def _from_folder(folder: Path, architecture: str | None) -> LoadedSubmission:
+    loaded = _from_card(folder, read_card(folder))
+    named = loaded.record.architecture
+    if architecture and architecture.removeprefix(BAYESIAN) != named:
+        raise BenchError(
+            "E-BAD-VALUE", f"architecture: got {architecture}, the submission {folder} has {named}"
+        )
+    return loaded
 
 
 def _from_card(folder: Path, card: Card) -> LoadedSubmission:

@@ -75,17 +75,21 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
     """
     check_target(folder)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    old = fresh.with_name(f"{fresh.name}.old")
     try:
         for name, content in files.items():
             (fresh / name).parent.mkdir(exist_ok=True)
             write_durably(fresh / name, content)
         fresh.chmod(0o755)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(old)
         fresh.rename(folder)
         keep_names(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
         return folder
     except BaseException:
+        if old.is_dir() and not folder.exists():
+            old.rename(folder)
         shutil.rmtree(fresh, ignore_errors=True)
         raise
 

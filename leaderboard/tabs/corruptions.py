@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from bench.protocol import METRICS
-from leaderboard.conditions import chosen_detector, chosen_severity, of_recipe
+from leaderboard.conditions import chosen_detector, chosen_severity, of_recipe, protocol_of
 from leaderboard.grid import grid
 from leaderboard.ratios import ratios
 from leaderboard.view import View
@@ -24,6 +24,9 @@ ROWS = 40  # of a heat map
 
 def show(view: View) -> None:
     """Draws the page."""
+    if "shift" not in protocol_of(view).tasks:
+        st.info("Runs of this protocol are not scored under corruptions.")
+        return
     with st.container(horizontal=True):
         conditions, metric = _conditions(view)
         view = of_recipe(view)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from bench.headline import HEADLINE, higher_is_better, is_logarithm
 from bench.protocol import METRICS
-from leaderboard.conditions import chosen_detector, chosen_severity, of_recipe
+from leaderboard.conditions import chosen_detector, chosen_severity, of_recipe, protocol_of
 from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.compared import NO_DENSE
@@ -26,8 +26,10 @@ BETTER = {True: "Higher is better", False: "Lower is better", None: "Neither end
 def show(view: View) -> None:
     """Draws the page."""
     measured = [title for title, name in COLUMNS.items() if view.group[name].notna().any()]
+    tasks = protocol_of(view).tasks
+    series = [name for name, told in SERIES.items() if told.task in tasks]
     with st.container(horizontal=True):
-        what = str(st.selectbox("Number", [*measured, *SERIES], key="curve", bind="query-params"))
+        what = str(st.selectbox("Number", [*measured, *series], key="curve", bind="query-params"))
         view = of_recipe(view)
     named = with_lines(view.group)
     table = named[named.index.isin(view.rows.index) | (named["pruner"] == DENSE)]

@@ -8,6 +8,7 @@ import streamlit as st
 
 from bench.flags import FLAGS
 from bench.records import file_bytes, from_json
+from leaderboard.conditions import say_if_missing
 from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.names import named
@@ -26,6 +27,7 @@ from leaderboard.views.submission import (
 def show(view: View) -> None:
     """Draws the run that the visitor picks."""
     names = named(view.rows)
+    say_if_missing("run", names.values())
     run_id = str(
         st.selectbox(
             "Run", list(names), format_func=names.__getitem__, key="run", bind="query-params"

@@ -105,6 +105,16 @@ def test_shipped_baselines_of_the_same_protocol_and_recipe_stand_beside_it(recip
     assert "left out: they differ in limit" in limited
 
 
+def test_a_flow_is_ranked_by_what_flows_are():
+    flow = next(run for run in shipped_runs() if run.submission.kind == "flow")
+    text = comparison(replace(flow, submission=replace(flow.submission, slug="mine")))
+    heads = next(cells for name, cells in rows(text) if name == "pruner")
+    assert "AUROC outliers, likelihood" in heads
+    assert "accuracy" not in heads
+    (cells, *_) = (cells for name, cells in rows(text) if name == f"{NEW}mine")
+    assert cells[0].isdigit()
+
+
 def lenets():
     """How many are shipped."""
     found = [(run.suite, run.submission.architecture) for run in shipped_runs()]

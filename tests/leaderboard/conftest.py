@@ -5,15 +5,13 @@ import sys
 import pytest
 
 from tests.databases import address
-from tests.leaderboard.visits import APP
 
 MAIN = sys.modules["__main__"]
 
 
 @pytest.fixture(autouse=True)
 def served(monkeypatch, tmp_path):
-    """As `streamlit run app.py` starts the page: no arguments but those of the page."""
-    monkeypatch.setattr("sys.argv", [str(APP)])
+    """The page ships nothing of its own."""
     monkeypatch.setattr("leaderboard.shipped.SUBMISSIONS", tmp_path / "none")
 
 

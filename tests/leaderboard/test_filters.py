@@ -3,12 +3,15 @@
 import gzip
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from bench.protocol import PROTOCOLS
 from bench.records import Run, file_bytes
-from bench.store import open_store, save_run
+from bench.store import Outcome, open_store, save_run
+from leaderboard.shipped import shipped_store
+from leaderboard.source import opened
 from tests.factories import fill, some_run
 from tests.leaderboard.visits import at, choose, said, settled, switch, table
 
@@ -55,7 +58,11 @@ def test_an_address_shows_the_rows_that_it_asks_for(filled, address, left):
 
 def test_an_address_with_nonsense_shows_the_page_as_it_is(filled):
     nonsense = {"by": "beauty", "sparsity": ["x", "y"], "tab": "Nowhere", "group": "none"}
-    assert len(table(at(**nonsense))) == 5
+    page = at(**nonsense)
+    assert len(table(page)) == 5
+    assert ["asks for 'none'" in line.value for line in page.sidebar.text] == [True]
+    told = at(tab="Submission", run="gone · seed 1").main.text[0].value
+    assert told.startswith("The link asks for 'gone · seed 1', which is not here")
 
 
 def test_an_address_ranks_and_picks_columns(filled):
@@ -131,6 +138,19 @@ def test_of_two_records_of_a_run_that_of_more_trust_is_shown(url, shipped):
     assert table(at())["trust"].tolist() == ["official"]
     card = at(tab="Submission").dataframe[0].value
     assert dict(card.itertuples(index=False))["trust"] == "official"
+
+
+@pytest.mark.parametrize("trust", ["self-reported", "official"])
+def test_the_answers_that_a_visitor_stored_count_for_a_shipped_run_too(file_url, shipped, trust):
+    answers = Outcome(np.arange(597) % 10, np.linspace(0, 1, 597, dtype=np.float32))
+    with open_store(file_url) as store:
+        save_run(store, replace(shipped, trust=trust), {"digits": answers})
+    url = shipped_store()
+    source = opened((file_url, url))
+    kept = source.outcomes(shipped.run_id)["digits"]
+    assert kept.predicted.tolist() == answers.predicted.tolist()
+    assert source.home(shipped.run_id) == (file_url if trust == "official" else url)
+    assert len(next(iter(source.groups().values()))) == 1
 
 
 def test_a_run_that_is_added_is_there_at_the_next_click(url):

@@ -11,7 +11,7 @@ from bench.headline import HEADLINE
 from bench.protocol import PROTOCOLS
 from bench.records import Run, Score
 from tests.factories import fill, on_other_data, some_run
-from tests.leaderboard.visits import APP, HOSTILE, at, charts, choose, options, said, switch, table
+from tests.leaderboard.visits import HOSTILE, at, charts, choose, options, said, switch, table
 
 GROUP, RANK_BY = "Suite and protocol", "Rank by"
 
@@ -66,17 +66,6 @@ def test_a_store_of_a_newer_program_says_which_program_reads_it(file_url, tmp_pa
 
 
 # which store
-
-
-def test_the_store_of_the_command_line_comes_before_that_of_the_environment(
-    url, tmp_path, monkeypatch
-):
-    fill(url, some_run(pruner="snip", sparsity=0.9))
-    named = f"sqlite:///{tmp_path / 'named.db'}"
-    fill(named, some_run(pruner="crop", sparsity=0.5))
-    assert table(at())["slug"].tolist() == ["snip-0.9"]
-    monkeypatch.setattr("sys.argv", [str(APP), named])
-    assert table(at())["slug"].tolist() == ["crop-0.5"]
 
 
 def test_without_a_name_it_is_the_store_of_the_working_directory(tmp_path, monkeypatch):

@@ -106,6 +106,16 @@ def test_every_tab_takes_a_comparison_of_flows(url, tab):
     assert page.dataframe or page.info
 
 
+@pytest.mark.parametrize(
+    ("tab", "choice"),
+    [("Curves", {"curve": "each outlier set: AUROC"}), ("Corruptions", {"measure": "AUROC"})],
+)
+def test_what_was_chosen_for_classifiers_does_not_stand_in_the_way_of_flows(url, tab, choice):
+    fill(url, some_run(), flow(0.0, 0.3), flow(0.9, 0.8))
+    page = visit(tab, group=next(name for name in _groups(url) if "flows" in name), **choice)
+    assert page.dataframe or page.info
+
+
 @pytest.mark.parametrize("tab", EVERY_TAB)
 def test_every_tab_takes_ensembles_beside_single_networks(url, tab):
     fill(

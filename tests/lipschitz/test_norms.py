@@ -79,6 +79,14 @@ def test_the_norm_of_a_linear_layer_is_its_largest_singular_value(rows: int, col
     assert norm == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("factor", [1e-25, 1e-20, 1e20, 2.0**-60, 2.0**60])
+def test_the_norm_grows_with_the_weights_also_beyond_what_float32_can_square(factor) -> None:
+    layer = filled(nn.Linear(40, 30))
+    norm = layer_norms(layer, (1, 1, 40))[""]
+    layer.weight.data *= factor
+    assert layer_norms(layer, (1, 1, 40))[""] == pytest.approx(norm * factor, rel=1e-6, abs=0)
+
+
 def test_close_singular_values_are_told_apart_or_are_the_same_to_1e_6() -> None:
     values = torch.linspace(0.999, 1, 200, dtype=torch.float64)
     left, right = (

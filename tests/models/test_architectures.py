@@ -179,6 +179,15 @@ def test_robustbench_networks_are_built_behind_the_alias():
 
 
 @pytest.mark.slow
+def test_a_deck_of_robustbench_answers_with_logarithms():
+    """Its own answers are mean probabilities, of which no score may take a softmax."""
+    network = build("robustbench:corruptions/Diffenderfer2021Winning_Binary_CARD_Deck").eval()
+    with torch.no_grad():
+        answers = network(images_for("resnet18"))
+    torch.testing.assert_close(answers.exp().sum(1), torch.ones(len(answers)))
+
+
+@pytest.mark.slow
 def test_the_alias_for_autoattack_is_still_needed():
     """When this fails, `alias_autoattack` can go."""
     program = "import importlib.util as u, sys; sys.exit(u.find_spec('autoattack') is not None)"

@@ -51,8 +51,7 @@ def address(large) -> Iterator[str]:
 
 def bare(program: str, port: int) -> list[str]:
     """The command line that serves a program with the settings of the page."""
-    page = command("", port, headless=True)
-    return [*page[:-3], program]
+    return [*command(port, headless=True)[:-1], program]
 
 
 @pytest.fixture(scope="module")

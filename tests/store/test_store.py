@@ -16,6 +16,7 @@ from bench.errors import BenchError
 from bench.records import Score
 from bench.store import (
     Outcome,
+    is_there,
     load_outcomes,
     load_run,
     open_store,
@@ -151,17 +152,33 @@ def test_reading_needs_a_store_and_changes_nothing(url, tmp_path):
     assert (tmp_path / "bench.db").read_bytes() == before
 
 
-@pytest.mark.parametrize("bad", ["nonsense", "sqlite:////no/such/folder/x.db", "nodb://x/y", ""])
+@pytest.mark.parametrize(
+    "bad", ["nonsense", "sqlite:////no/such/folder/x.db", "nodb://x/y", "", "sqlite://"]
+)
 def test_a_url_that_is_no_store_says_what_one_looks_like(bad):
-    with pytest.raises(BenchError, match="E-NO-STORE"):
+    with pytest.raises(BenchError, match=r"E-NO-STORE.* expected a"):
         open_store(bad)
 
 
-def test_a_refusal_never_shows_the_password():
+@pytest.mark.parametrize("bad", ["bench.db", "postgresql+psycopg://me:secret@host:port/db"])
+def test_a_url_that_is_none_is_refused_also_where_only_its_file_is_looked_for(bad):
+    with pytest.raises(BenchError, match="E-NO-STORE"):
+        is_there(bad)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/bench", "me:***@127"),
+        ("postgresql:/me:secret@host/db", "://***@host"),
+        ("postgresql://me:secret@host:port/db", "://***@host"),
+    ],
+)
+def test_a_refusal_never_shows_the_password(url, shown):
     with pytest.raises(BenchError, match="E-NO-STORE") as caught:
-        open_store("postgresql+psycopg://me:secret@127.0.0.1:1/bench")
+        open_store(url)
     assert "secret" not in str(caught.value)
-    assert "me:***@" in str(caught.value)
+    assert shown in str(caught.value)
 
 
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
