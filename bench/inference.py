@@ -16,13 +16,11 @@ from torch import Tensor, nn
 
 from bench.data import ImageSet, Progress, Suite, silent
 from bench.errors import BenchError
-from bench.models.kinds import head
+from bench.models.recorder import SAME, Recorder
 from bench.protocol import Protocol
 from bench.records import Score
 from bench.store import Outcome
 from bench.submissions import LoadedSubmission
-
-SAME = 1e-3  # between probabilities that float32 gives twice, and logarithms of them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,36 +215,6 @@ def groups(values: Tensor, batch_size: int) -> Iterator[Tensor]:
 def group_means(values: Tensor, batch_size: int) -> Tensor:
     """Mean of every group of consecutive rows: (N,) to (⌈N / batch_size⌉,)."""
     return torch.cat([block.mean(1) for block in groups(values, batch_size)])
-
-
-class Recorder:
-    """Keeps what the last Linear layer of a network takes and gives while the network runs.
-
-    Args:
-        network: Any module.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        self._taken, self._given = torch.empty(0), torch.empty(0)
-        layer = head(network)
-        self._handle = layer.register_forward_hook(self._keep) if layer else None
-
-    def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        self._taken, self._given = inputs[0].float().flatten(1).cpu(), output.float().cpu()
-
-    def features(self, answers: Tensor) -> Tensor | None:
-        """The layer's inputs, if its outputs are the network's answers, but for a log-softmax."""
-        if self._given.shape != answers.shape:
-            return None
-        logs = self._given.log_softmax(1), answers.log_softmax(1)
-        return self._taken if torch.allclose(*logs, atol=SAME) else None
-
-    def __enter__(self) -> "Recorder":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._handle:
-            self._handle.remove()
 
 
 @torch.inference_mode()

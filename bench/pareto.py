@@ -9,7 +9,7 @@ import pandas as pd
 from bench.errors import BenchError
 from bench.headline import HEADLINE, higher_is_better
 from bench.protocol import METRICS
-from bench.ranking import GROUP, PRUNED, any_of
+from bench.ranking import GROUP, PRUNED, any_of, stated_sparsity
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -182,8 +182,9 @@ def area(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def _means(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """For each family and sparsity the means over seeds, `sparsity` and `height`."""
-    level = table["declared_sparsity"].fillna(table["sparsity"])
-    grouped = table.assign(level=level).groupby([*CURVE, "level"], dropna=False, sort=True)
+    grouped = table.assign(level=stated_sparsity).groupby(
+        [*CURVE, "level"], dropna=False, sort=True
+    )
     means = grouped.agg(sparsity=("sparsity", "mean"))
     means["height"] = grouped[column].mean(skipna=False)
     return means.reset_index().sort_values(["sparsity", "height"])

@@ -115,12 +115,12 @@ def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         columns: Of numbers.
 
     Returns:
-        One row for each group, `PRUNED` and `declared_sparsity`, where none was declared the
-        measured one to three digits, with `flags` (of any of its runs), `seeds` (count),
-        `sparsity` (mean of the measured), and for each column `NAME` (mean; NaN if one of the runs
-        has none) and `NAME_std` (sample deviation, NaN for one run).
+        One row for each group, `PRUNED` and `declared_sparsity`, which is the `stated_sparsity`,
+        with `flags` (of any of its runs), `seeds` (count), `sparsity` (mean of the measured), and
+        for each column `NAME` (mean; NaN if one of the runs has none) and `NAME_std` (sample
+        deviation, NaN for one run).
     """
-    told = table["declared_sparsity"].fillna(table["sparsity"].round(3))
+    told = stated_sparsity(table)
     keys = [*GROUP, *PRUNED, "declared_sparsity"]
     runs = _of_each_seed(table.assign(declared_sparsity=told), keys)
     grouped = runs.groupby(keys, dropna=False, sort=True)
@@ -134,6 +134,11 @@ def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         result[name] = grouped[name].mean(skipna=False)
         result[f"{name}_std"] = grouped[name].std(ddof=1, skipna=False)
     return result.reset_index()
+
+
+def stated_sparsity(table: pd.DataFrame) -> pd.Series:
+    """The declared sparsity, where there is none the measured one to three digits."""
+    return table["declared_sparsity"].fillna(table["sparsity"].round(3))
 
 
 def _of_each_seed(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

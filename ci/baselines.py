@@ -4,9 +4,10 @@ import pandas as pd
 
 from bench.legend import head
 from bench.ranking import rank
+from bench.sweep.grid import read_grid
 from bench.tables import markdown
 from ci.figures import COLUMNS, means
-from ci.grid import SPARSITIES, TIMES
+from ci.grid import GRID, SPARSITIES, TIMES, names
 from ci.shipped import grid_runs, where
 from leaderboard.shipped import SUBMISSIONS
 
@@ -18,8 +19,8 @@ def grid() -> str:
     rows = rows[rows["declared_sparsity"].isin(SPARSITIES)]
     hours = pd.read_csv(SUBMISSIONS / TIMES)["seconds"].sum() / 3600
     said = (
-        f"{len(runs)} networks, made and scored in {hours:.1f} hours of one core, attempts that "
-        "were interrupted not counted."
+        f"{len(runs)} of the grid's {len(names(read_grid(GRID)))} networks, made and scored in "
+        f"{hours:.1f} hours of one core, attempts that were interrupted not counted."
     )
     return f"{where(runs)} {said}\n\n{markdown(_shown(rank(rows, COLUMNS[0])))}"
 

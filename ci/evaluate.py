@@ -11,6 +11,7 @@ from bench.cli import options
 from bench.cli.ending import ended
 from bench.cli.progress import Report, shown, under
 from bench.data import Suite, load_suite
+from bench.data.fetch import fetch, fetchable
 from bench.errors import BenchError
 from bench.evaluation import Evaluation, evaluate
 from bench.files import write_atomically
@@ -47,6 +48,9 @@ def main(
         bool,
         typer.Option("--allow-weak", help="Without bubblewrap, run the code all the same. DANGER."),
     ] = False,
+    fetched: Annotated[
+        bool, typer.Option("--fetch", help="Download what is missing of its suite's images.")
+    ] = False,
     limit: options.Limit = None,
     store: Annotated[
         str | None, typer.Option("--store", help="Keep the run in a store too, as a URL.")
@@ -66,9 +70,12 @@ def main(
     box = Box(sandbox_level(allow_weak=allow_weak)) if (entry / PRUNER).is_file() else None
     if box and box.level == "weak":
         typer.secho("WEAK sandbox: this code may do what you may.", fg="red", bold=True, err=True)
+    named = plan_of(read_card(entry)).suite
     with shown(quiet) as progress, TemporaryDirectory() as work:
+        for name in fetchable(named) if fetched else ():
+            fetch(name, progress=progress)
         flags = _packed(entry, out, Path(work) / "dense", box, progress)
-        suite = load_suite(plan_of(read_card(entry)).suite, limit=limit, progress=progress)
+        suite = load_suite(named, limit=limit, progress=progress)
         found, outcomes = _scored(out, suite, progress)
         run = replace(
             found,

@@ -1,7 +1,7 @@
 """The grid of baselines that the repository ships: one folder a network, one record a seed.
 
-`python -m ci.grid STORE MADE` writes the folders of `submissions/grid.toml`'s sweep, or those
-of one of its seeds beside what is there, and draws them.
+`python -m ci.grid STORE MADE` writes what a sweep of `submissions/grid.toml`, or of a part of it,
+has made beside what is there, and draws all.
 """
 
 import gzip
@@ -37,8 +37,8 @@ SEED, SPARSITIES = 1234, (0.0, 0.9)  # of the networks whose weights are shipped
 def ship(grid: Grid, store: Store, made: Path, out: Path) -> None:
     """Copies what a sweep made into folders of the repository.
 
-    Seeds may come one after the other, each from a store of its own: a network of the grid that the
-    store has not begun stays as it was shipped, and what is none of the grid's goes.
+    The grid may come in parts, each from a store of its own: what the store has takes the place of
+    what is shipped, the rest of the grid stays as it is, and what is none of the grid's goes.
 
     Args:
         grid: Names one suite, architecture and recipe; what else the store has stays there.
@@ -49,10 +49,11 @@ def ship(grid: Grid, store: Store, made: Path, out: Path) -> None:
             were interrupted.
 
     Raises:
-        BenchError: E-BAD-VALUE if a network is neither shipped nor in the store, or twice in it;
+        BenchError: E-BAD-VALUE if the store has nothing of the grid, or a network twice;
             E-NO-SUCH-FILE if one to be copied is not there.
     """
     runs, networks = _ended(grid, store), _networks(made)
+    _check(runs)
     times = _times(grid, runs, out)
     for run, _ in runs:
         if run.submission.seed == SEED and run.submission.weights_sha256 not in networks:
@@ -83,15 +84,16 @@ def _times(grid: Grid, runs: list[tuple[Run, float]], out: Path) -> pd.DataFrame
     shipped = pd.read_csv(out / TIMES) if (out / TIMES).is_file() else pd.DataFrame()
     rows = {(slug, seed): (run, seconds) for slug, seed, run, seconds in shipped.to_numpy()}
     rows |= {_name(run): (run.run_id, round(seconds)) for run, seconds in runs}
-    wanted, times = sorted(names(grid)), Counter(_name(run) for run, _ in runs)
-    wrong = [name for name in wanted if name not in rows or times[name] > 1]
-    if wrong:
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"{len(wrong)} of the grid's {len(wanted)} networks are not there, or twice, e.g. "
-            f"{wrong[0][0]} {wrong[0][1]}; expected a store of its sweep, done",
-        )
-    return pd.DataFrame([(*name, *rows[name]) for name in wanted], columns=COLUMNS)
+    there = sorted(names(grid) & rows.keys())
+    return pd.DataFrame([(*name, *rows[name]) for name in there], columns=COLUMNS)
+
+
+def _check(runs: list[tuple[Run, float]]) -> None:
+    times = Counter(_name(run) for run, _ in runs)
+    twice = [f"{slug} {seed}" for (slug, seed), count in sorted(times.items()) if count > 1]
+    if twice or not runs:
+        got = f"{twice[0]} twice" if twice else "no network of the grid"
+        raise BenchError("E-BAD-VALUE", f"store: got {got}, expected each at most once, and some")
 
 
 def _networks(made: Path) -> dict[str, Path]:

@@ -98,7 +98,7 @@ def test_images_of_an_array_are_called_by_their_numbers(dense, tmp_path):
     words = ["detect", str(dense), "--images", str(tmp_path / "two.npy"), "--csv", str(out), "-q"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert [row["images"] for row in csv.DictReader(out.read_text().splitlines())] == ["0", "1"]
+    assert [row["images"] for row in csv.DictReader(out.read_text().splitlines())] == ["0; 1"]
 
 
 def test_a_folder_without_pictures_is_told(dense, tmp_path):

@@ -29,11 +29,15 @@ Change = Callable[[LeNet5], object]
 
 @dataclass(frozen=True)
 class Cheat:
-    """What is done to an honest LeNet5, what is declared of it, and what it must be flagged."""
+    """What is done to an honest LeNet5, what is declared of it, and what it must be flagged.
+
+    Or what instead, where another processor rounds in another order.
+    """
 
     change: Change
     flag: str
     declared: Mapping[str, object] = field(default_factory=dict)
+    instead: str = ""
 
 
 def times(layer: nn.Module, factor: float) -> None:
@@ -97,7 +101,7 @@ CHEATS: Mapping[str, Cheat] = {
     "biases + 10⁵": Cheat(lambda net: net.fc2.bias.add_(1e5), "tied-answers"),
     "biases + 10⁷": Cheat(lambda net: net.fc2.bias.add_(1e7), "tied-answers"),
     "every class twice": Cheat(same_rows, "tied-answers"),
-    "rounded inside": Cheat(rounded_inside, "tied-answers"),
+    "rounded inside": Cheat(rounded_inside, "tied-answers", instead="constant-output"),
     "10⁻⁴¹ for zero": Cheat(smallest_become(1e-41, 0.2), "denormal-weights"),
     "10⁻³⁰ for zero": Cheat(smallest_become(1e-30, 0.2), "near-zero-weights"),
     "10⁻⁹ for zero": Cheat(smallest_become(-1e-9, 0.2), "near-zero-weights"),
@@ -139,7 +143,7 @@ def test_there_are_twenty_cheats_and_more_and_every_rule_catches_one():
 @pytest.mark.parametrize("name", CHEATS)
 def test_a_cheat_is_flagged(name, dense, digits, tmp_path):
     entry = submitted(tmp_path, load_submission(dense), CHEATS[name])
-    assert CHEATS[name].flag in flags(entry, digits, QUICK)
+    assert flags(entry, digits, QUICK) & {CHEATS[name].flag, CHEATS[name].instead}
 
 
 def test_the_honest_network_behind_the_cheats_has_no_flag(dense, digits):
@@ -193,7 +197,7 @@ def test_no_shipped_network_has_a_flag(name, fashion):
 @pytest.mark.parametrize("name", CHEATS)
 def test_a_cheat_on_real_images_is_flagged(name, fashion, tmp_path):
     entry = submitted(tmp_path, load_submission(ROOT / "submissions/lenet5-dense"), CHEATS[name])
-    assert CHEATS[name].flag in flags(entry, fashion, PROTOCOL)
+    assert flags(entry, fashion, PROTOCOL) & {CHEATS[name].flag, CHEATS[name].instead}
 
 
 @pytest.mark.data

@@ -1,7 +1,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +12,8 @@ import torch
 from typer.testing import CliRunner
 
 from bench.cli import app
-from bench.errors import BenchError
 from bench.models import build
-from bench.plans import Plan
 from bench.store import open_store, score_frame
-from bench.submissions.card import FILE, read_card
 
 COMMANDS = [
     "demo",
@@ -176,6 +172,10 @@ def test_a_refused_file_ends_in_one_line_with_a_code_and_stores_nothing(tmp_path
         (["export", "--html", "b.html", "--by", "beauty", "--store", "{store}"], "E-BAD-VALUE"),
         (["runs", "--by", "beauty", "--store", "{store}"], "E-BAD-VALUE"),
         (["data", "fetch", "imagenet"], "E-BAD-VALUE"),
+        (["data", "fetch"], "E-BAD-VALUE"),
+        (["data", "fetch", "mnist", "--suite", "mnist"], "E-BAD-VALUE"),
+        (["data", "fetch", "--suite", "imagenet"], "E-UNKNOWN-SUITE"),
+        (["data", "fetch", "--suite", "digits"], None),
     ],
 )
 def test_wrong_input_raises_the_error_that_ends_in_exit_code_two(
@@ -188,39 +188,6 @@ def test_wrong_input_raises_the_error_that_ends_in_exit_code_two(
     finally:
         os.chdir(previous)
     assert getattr(result.exception, "code", result.exception) == code
-
-
-def test_what_cannot_be_written_is_a_message_and_no_traceback(store, tmp_path):
-    done = bench("export", "--out", tmp_path, "--store", store)
-    assert done.returncode == 2
-    assert done.stderr == f"E-BAD-VALUE: {tmp_path}: Is a directory\n"
-
-
-def test_a_submission_is_scored_on_the_suite_that_its_card_names(dense, tmp_path):
-    folder = shutil.copytree(dense, tmp_path / "net")
-    card = folder / FILE
-    card.write_text(card.read_text().replace('suite = "digits"', 'suite = "mnist"'))
-    invoke, words = CliRunner().invoke, ["evaluate", str(folder), "--only", "clean", "--quiet"]
-    assert invoke(app, [*words, "--data", str(tmp_path)]).exception.code == "E-NO-DATA"
-    result = invoke(app, [*words, "--suite", "digits", "--limit", "20"])
-    assert result.exit_code == 0, result.output
-    assert "bench show" not in result.output  # nothing was stored
-
-
-def test_the_seed_of_a_parent_is_taken(dense, tmp_path):
-    parent, pruned = shutil.copytree(dense, tmp_path / "dense"), tmp_path / "pruned"
-    card = parent / FILE
-    card.write_text(card.read_text().replace("seed = 1234", "seed = 7"))
-    words = ["--pruner", "magnitude", "--sparsity", "0.5", "--from", str(parent)]
-    result = CliRunner().invoke(app, ["prune", *words, "--out", str(pruned), "-q"])
-    assert result.exit_code == 0, result.output
-    assert read_card(pruned).training.seed == 7
-
-
-def test_a_seed_that_no_card_may_have_is_refused_before_the_training():
-    for seed in (-1, 2**63):
-        with pytest.raises(BenchError, match="E-BAD-VALUE: seed: got"):
-            Plan("digits", seed=seed)
 
 
 def test_unknown_options_are_usage_errors():

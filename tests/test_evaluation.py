@@ -226,6 +226,10 @@ class Constant(nn.Module):
 class Particular(nn.Module):
     """Takes no image that is smaller than its own."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 10)
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         raise AssertionError("larger ones, please")
 

@@ -9,6 +9,7 @@ import typer
 from bench.cli import options
 from bench.cli.printing import print_rows
 from bench.cli.progress import shown
+from bench.errors import BenchError
 
 app = typer.Typer(
     help="Image sets: what is there, where it comes from, whether it is what was published.",
@@ -38,15 +39,32 @@ def list_sets(data: options.Data = None) -> None:
     )
 
 
-@app.command(epilog="Example:\n\nbench data fetch fashionmnist")
-def fetch(name: SetName, data: options.Data = None, quiet: options.Quiet = False) -> None:
+@app.command(
+    epilog="Examples:\n\nbench data fetch cifar10-c\n\nbench data fetch --suite fashionmnist"
+)
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="Image set, e.g. fashionmnist or cifar10-c.")
+    ] = None,
+    suite: Annotated[
+        str | None,
+        typer.Option("--suite", help="All that can be fetched of a suite, in its place."),
+    ] = None,
+    data: options.Data = None,
+    quiet: options.Quiet = False,
+) -> None:
     """Download a set where its authors publish it, and check what came."""
     from bench.data.fetch import fetch as bring
+    from bench.data.fetch import fetchable
 
+    if (name is None) == (suite is None):
+        raise BenchError(
+            "E-BAD-VALUE", "fetch: got both or neither, expected NAME or --suite SUITE"
+        )
     with shown(quiet) as progress:
-        paths = bring(name, data, progress=progress)
-    for path in paths:
-        print(path)
+        for one in fetchable(suite) if suite else filter(None, [name]):
+            for path in bring(one, data, progress=progress):
+                print(path)
 
 
 @app.command(

@@ -26,7 +26,9 @@ def ended(app: typer.Typer) -> None:
         if not is_full(error) and error.errno not in UNWRITABLE:
             raise
         code = "E-DISK-FULL" if is_full(error) else "E-BAD-VALUE"
-        _refused(BenchError(code, f"{error.filename or 'a file'}: {error.strerror}"))
+        _refused(
+            BenchError(code, f"{error.filename2 or error.filename or 'a file'}: {error.strerror}")
+        )
 
 
 def _refused(error: BenchError) -> None:

@@ -22,6 +22,7 @@ from torchvision import datasets
 from bench.data.formats import broken
 from bench.data.images import Progress, silent
 from bench.data.sets import SETS
+from bench.data.suites import suite_spec
 from bench.errors import BenchError
 from bench.places import data_root
 
@@ -87,6 +88,15 @@ ARCHIVES: Mapping[str, tuple[Archive, ...]] = {
         ),
     ),
 }
+
+
+def fetchable(suite: str) -> list[str]:
+    """What `fetch` can bring of a suite: its own images and its outlier sets.
+
+    Raises:
+        BenchError: E-UNKNOWN-SUITE.
+    """
+    return [name for name in (suite, *suite_spec(suite).outliers) if name in ARCHIVES]
 
 
 def fetch(name: str, root: Path | None = None, *, progress: Progress | None = None) -> list[Path]:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.headline import HEADLINE
 from bench.legend import head
-from bench.ranking import GROUP, PRUNED
+from bench.ranking import GROUP, PRUNED, stated_sparsity
 from leaderboard.views.marks import NOT_DECLARED
 
 # What tells runs of one name apart, and families
@@ -62,7 +62,7 @@ def _named(pruner: Any, sparsity: Any) -> str:
 
 def _ways(table: pd.DataFrame) -> pd.Series:
     """What `bench.ranking.relative` has a row for, None where something is not declared."""
-    columns = table[[*GROUP, *PRUNED, "declared_sparsity"]].astype(object)
+    columns = table[[*GROUP, *PRUNED]].assign(sparsity=stated_sparsity(table)).astype(object)
     known = columns.where(columns.notna(), None)
     return pd.Series(list(known.itertuples(index=False, name=None)), table.index, dtype=object)
 

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterator
 
 import pandas as pd
 
-from bench.ranking import PRUNED, over_seeds, to_dense
+from bench.ranking import PRUNED, over_seeds, stated_sparsity, to_dense
 from leaderboard.views.marks import DENSE, NOT_DECLARED, SEPARATOR
 
 NAMED_IF_DIFFERENT = ("architecture", "recipe")
@@ -28,7 +28,7 @@ def with_lines(group: pd.DataFrame) -> pd.DataFrame:
     """
     table = group.assign(
         pruner=group["pruner"].fillna(NOT_DECLARED),
-        declared_sparsity=group["declared_sparsity"].fillna(group["sparsity"].round(3)),
+        declared_sparsity=stated_sparsity(group),
     )
     sizes = table.groupby(PRUNED, dropna=False).size().reset_index(name="runs")
     sizes = sizes.sort_values("runs", ascending=False, kind="stable")

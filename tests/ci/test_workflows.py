@@ -68,7 +68,7 @@ def test_the_harness_is_that_of_the_base():
     assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
     runs = [s["run"] for n, s in STEPS if n == "evaluate" and "run" in s]
     assert [run for run in runs if "ci.evaluate" in run] == [
-        "python -m ci.evaluate incoming/* --out evaluation"
+        "python -m ci.evaluate incoming/* --fetch --out evaluation"
     ]
     assert not any("--allow-weak" in run or "checkout" in run for run in runs)
     comment = [s for n, s in STEPS if n == "comment" and "checkout" in s.get("uses", "")]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from bench.data import fetch as fetching
-from bench.data.fetch import ARCHIVES, Archive, fetch
+from bench.data.fetch import ARCHIVES, Archive, fetch, fetchable
 from bench.data.sources import find
 from bench.errors import BenchError
 from tests.data.layouts import cifar_pickle, encoded, write_idx
@@ -109,6 +109,14 @@ def test_a_zip_and_a_plain_file_are_fetched_too(
         source = find(name, split, root)
         assert source is not None
         assert source.opened.count() == count
+
+
+def test_of_a_suite_all_is_fetched_that_its_authors_publish_as_a_file() -> None:
+    assert fetchable("fashionmnist") == ["fashionmnist", "mnist", "omniglot", "kmnist"]
+    assert fetchable("cifar10") == ["cifar10", "svhn", "cifar100"]
+    assert fetchable("digits") == []
+    with pytest.raises(BenchError, match="E-UNKNOWN-SUITE"):
+        fetchable("imagenet")
 
 
 def test_what_is_there_is_not_fetched_again(

@@ -98,7 +98,13 @@ def test_relative_without_declarations_of_how_it_was_pruned(visit):
     fields = dict.fromkeys(("moment", "scope", "structure", "declared_sparsity"))
     runs = [replace(r, submission=replace(r.submission, **fields)) for r in (*CURVES, *DENSE)]
     page = visit(*runs, tab="Pareto", relative="true")
-    assert sorted(tables(page)[0]["name"]) == ["crop", "dense", "snip"]
+    assert sorted(tables(page)[0]["name"]) == [
+        "crop 0.5",
+        "crop 0.9",
+        "dense",
+        "snip 0.5",
+        "snip 0.9",
+    ]
 
 
 def test_one_run_is_the_front_and_has_no_area(visit):

@@ -45,12 +45,12 @@ def poisson(mean: Tensor, uniform: Tensor, normal: Tensor) -> Tensor:
     Returns:
         Float32 whole numbers.
     """
-    z, root = normal, mean.clamp(min=FEW).sqrt()
+    z, root = normal, mean.clamp(min=FEW).double().sqrt().float()
     many = (root * z).add_(mean).add_((z * z).sub_(1).div_(6))
     many.add_((z - z**3).div_(root.mul_(72)))
     many = many.round_().clamp_(min=0).flatten()
     few = (mean <= FEW).flatten().nonzero()[:, 0]
-    none = torch.exp(-mean.clamp(max=FEW).double()).float()  # the same on every processor
+    none = torch.exp(-mean.clamp(max=FEW).double()).float()
     many[few] = _summed(*(values.flatten()[few] for values in (mean, uniform, none)))
     return many.view_as(mean)
 

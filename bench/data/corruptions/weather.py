@@ -93,7 +93,7 @@ def _arms(germs: Tensor, radius: int, sigma: float, turn: Tensor) -> Tensor:
     """Needles from every germ in six directions, 1 where they start."""
     needles = [motion_blur(germs, radius, sigma, turn + 60 * arm) for arm in range(6)]
     brightest = torch.stack(needles).amax(0)
-    return (brightest / brightest.amax()).sqrt()
+    return (brightest / brightest.amax()).double().sqrt().float()
 
 
 def fog(images: Tensor, mist: tuple[float, float], counter: Counter) -> Tensor:
