@@ -88,6 +88,7 @@ def test_a_device_and_a_file_that_is_too_large_are_refused(tmp_path):
         (gzip.compress(bytes(50)) * 2, "E-BROKEN-FILE"),
         (gzip.compress(bytes(101)), "E-TOO-LARGE"),
     ],
+    ids=["no gzip", "cut", "two in one", "too large"],  # the bytes tell the second of their making
 )
 def test_a_packed_file_is_whole_and_bounded_when_unpacked(content, code, tmp_path):
     path = tmp_path / "run.json.gz"
