@@ -6,6 +6,11 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
+FORBIDDEN = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST),
+)
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replaces a file in one step; the folder is made where it is missing.
@@ -42,6 +47,11 @@ def keep_names(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def is_forbidden(error: OSError) -> bool:
+    """Whether a place cannot be written, be there room or not."""
+    return error.errno in FORBIDDEN
 
 
 def is_full(error: OSError) -> bool:

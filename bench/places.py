@@ -1,6 +1,5 @@
 """The data root and the cache, and files that appear whole or not at all."""
 
-import errno
 import os
 import sys
 import time
@@ -10,10 +9,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from bench.errors import BenchError
-from bench.files import is_full
+from bench.files import is_forbidden, is_full
 
 STALE_SECONDS = 3600  # a killed writer's file is taken away when another is written beside it
-FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def cache_root() -> Path:
@@ -55,7 +53,7 @@ def appearing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if is_full(error):
             raise BenchError("E-DISK-FULL", f"{path.parent}: {error.strerror}") from error
-        if error.errno not in FORBIDDEN:
+        if not is_forbidden(error):
             raise
         raise BenchError(
             "E-BAD-VALUE",

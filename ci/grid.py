@@ -27,6 +27,7 @@ from bench.sweep.grid import Grid, read_grid
 from bench.sweep.units import cuts
 from bench.tables import write
 from ci.figures import draw
+from ci.shipped import grid_runs
 from leaderboard.shipped import SUBMISSIONS
 
 GRID, TIMES = SUBMISSIONS / "grid.toml", "grid.csv"
@@ -141,9 +142,11 @@ def main(
     made: Annotated[Path, typer.Argument(help="Its --out.")],
 ) -> None:
     """Write what the sweep made into `submissions`, and the figure of all that is there."""
+    grid = read_grid(GRID)
     with open_store(store, readonly=True) as opened:
-        ship(read_grid(GRID), opened, made, SUBMISSIONS)
+        ship(grid, opened, made, SUBMISSIONS)
     draw()
+    typer.echo(f"{len(grid_runs())} of the grid's {len(names(grid))} networks are shipped.")
 
 
 if __name__ == "__main__":

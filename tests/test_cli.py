@@ -175,7 +175,6 @@ def test_a_refused_file_ends_in_one_line_with_a_code_and_stores_nothing(tmp_path
         (["data", "fetch"], "E-BAD-VALUE"),
         (["data", "fetch", "mnist", "--suite", "mnist"], "E-BAD-VALUE"),
         (["data", "fetch", "--suite", "imagenet"], "E-UNKNOWN-SUITE"),
-        (["data", "fetch", "--suite", "digits"], None),
     ],
 )
 def test_wrong_input_raises_the_error_that_ends_in_exit_code_two(

@@ -1,6 +1,7 @@
 """Every detector of the table, by what all of them promise and by what each of them is."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from bench.sensitivity import VARIANTS
 
 SIZES = (1, 2, 5, 100)
 CLASSES = 4
+BY_FEATURES = ("gradnorm", "knn", "mahalanobis", "rmd", "vim")
 
 
 def pixels(count, *, seed, bright=256):
@@ -211,6 +213,24 @@ def test_every_wide_detector_equals_the_packages_own(name, ready, known, images)
     torch.testing.assert_close(ready[name](exhibit, 1), expected, rtol=1e-4, atol=1e-5)
     means = torch.stack([part.mean() for part in expected.split(5)])
     torch.testing.assert_close(ready[name](exhibit, 5), means, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def bare(known):
+    """A network that answers without a Linear layer."""
+    network = nn.Sequential(nn.Conv2d(3, CLASSES, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return replace(known, model=Normalised(network, (0.5,) * 3, (0.25,) * 3).eval())
+
+
+@pytest.mark.parametrize("name", BY_FEATURES)
+def test_without_a_linear_layer_there_are_no_features_to_judge_by(name, bare, images):
+    with pytest.raises(BenchError, match="E-NO-FEATURES"):
+        DETECTORS[name](bare)(shown(bare.model, images), 1)
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS.keys() - {*BY_FEATURES}))
+def test_without_a_linear_layer_the_other_detectors_judge_all_the_same(name, bare, images):
+    assert DETECTORS[name](bare)(shown(bare.model, images), 5).isfinite().all()
 
 
 def test_the_wide_field_without_its_package_is_refused_at_once(monkeypatch):

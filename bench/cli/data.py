@@ -65,6 +65,8 @@ def fetch(
         for one in fetchable(suite) if suite else filter(None, [name]):
             for path in bring(one, data, progress=progress):
                 print(path)
+    if suite:
+        print(f"`bench data list` shows what else {suite} looks at.", file=sys.stderr)
 
 
 @app.command(

@@ -96,6 +96,13 @@ def detect(
         scores, ordinary = alarm.score(pixels), alarm.score(test.images)
     raised = alarm.raised_on(ordinary)
     table = _verdicts(names, batch_size, scores.tolist(), alarm.threshold)
+    _print(table, f"{watch.detector}, groups of {batch_size}, threshold {alarm.threshold:.4g}")
+    print(
+        f"Set to raise a false alarm on {false_alarms:.3g} of the held-out training groups, "
+        f"images that the network has seen; on {len(ordinary)} groups of test images, which it "
+        f"has not, it raises {raised:.3g}.",
+        file=sys.stderr,
+    )
     if csv:
         from bench.tables import write
 
@@ -108,13 +115,6 @@ def detect(
         from bench.alarm_chart import histogram_png
 
         write_atomically(png, histogram_png(alarm, scores, images.name))
-    _print(table, f"{watch.detector}, groups of {batch_size}, threshold {alarm.threshold:.4g}")
-    print(
-        f"Set to raise a false alarm on {false_alarms:.3g} of the held-out training groups, "
-        f"images that the network has seen; on {len(ordinary)} groups of test images, which it "
-        f"has not, it raises {raised:.3g}.",
-        file=sys.stderr,
-    )
 
 
 def _read(path: Path, shape: "Shape", progress: "Progress") -> tuple["np.ndarray", list[str]]:

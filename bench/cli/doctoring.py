@@ -51,9 +51,6 @@ def doctor(
         test = first_test_images(suite, IMAGES, root=data, progress=progress)
     found = diagnose(Patient(submission, test, place))
     who = submission.record
-    if json_file:
-        facts = {"slug": who.slug, "suite": suite, "checks": [asdict(one) for one in found]}
-        write_atomically(json_file, (canonical_json(facts) + "\n").encode())
     rows = [("ok" if not one.fix else "LOOK", one.check, one.found) for one in found]
     title = f"{who.slug}: {who.architecture} on the first {len(test.labels)} images of {suite}"
     print_rows(("", "check", "found"), rows, title)
@@ -62,3 +59,6 @@ def doctor(
             print(f"{one.check}: {one.fix}.")
     if not any(one.fix for one in found):
         print("Nothing to mend. Next: bench evaluate, or bench pack to submit it.")
+    if json_file:
+        facts = {"slug": who.slug, "suite": suite, "checks": [asdict(one) for one in found]}
+        write_atomically(json_file, (canonical_json(facts) + "\n").encode())

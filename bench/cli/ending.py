@@ -1,6 +1,5 @@
 """How a command ends."""
 
-import errno
 import sys
 import warnings
 from collections.abc import Iterator
@@ -9,10 +8,7 @@ from contextlib import contextmanager
 import typer
 
 from bench.errors import BenchError
-from bench.files import is_full
-
-# why a place that the user chose cannot be written
-UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+from bench.files import is_forbidden, is_full
 
 
 def ended(app: typer.Typer) -> None:
@@ -23,12 +19,10 @@ def ended(app: typer.Typer) -> None:
     except BenchError as error:
         _refused(error)
     except OSError as error:
-        if not is_full(error) and error.errno not in UNWRITABLE:
+        if not (is_full(error) or is_forbidden(error)):
             raise
         code = "E-DISK-FULL" if is_full(error) else "E-BAD-VALUE"
-        _refused(
-            BenchError(code, f"{error.filename2 or error.filename or 'a file'}: {error.strerror}")
-        )
+        _refused(BenchError(code, f"{error.filename2 or error.filename}: {error.strerror}"))
 
 
 def _refused(error: BenchError) -> None:

@@ -107,7 +107,7 @@ def prune(
 
     told = told_by(parent)
     plan = baselines.Plan(
-        options.suite_of(parent, suite),
+        suite or told.get("suite", "digits"),
         architecture=arch,
         seed=told.get("seed", 1234) if seed is None else seed,
         recipe=recipe,

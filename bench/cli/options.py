@@ -40,22 +40,15 @@ def _tasks() -> list[str]:
     return list(PROTOCOL.tasks)
 
 
-Suite = Annotated[
-    str,
-    typer.Option(
-        "--suite",
-        help="Data world: " + ", ".join(SUITE_NAMES) + ".",
-        autocompletion=completing(lambda: list(SUITE_NAMES)),
-    ),
-]
+WORLDS = f"Data world: {', '.join(SUITE_NAMES)}."
+_suites = completing(lambda: list(SUITE_NAMES))
+Suite = Annotated[str, typer.Option("--suite", help=WORLDS, autocompletion=_suites)]
 ModelsSuite = Annotated[
     str | None,
     typer.Option(
         "--suite",
-        help="Data world: "
-        + ", ".join(SUITE_NAMES)
-        + ". Default: that of the training, as a submission's card has it, else digits.",
-        autocompletion=completing(lambda: list(SUITE_NAMES)),
+        help=f"{WORLDS} Default: that of the training, as the card has it, else digits.",
+        autocompletion=_suites,
     ),
 ]
 Architecture = Annotated[
@@ -121,11 +114,11 @@ Limit = Annotated[
 ]
 
 
-def suite_of(model: str | Path | None, suite: str | None) -> str:
+def suite_of(model: str, suite: str | None) -> str:
     """The suite that was asked for, else that on which a submission was trained, else digits."""
     from bench.parents import told_by
 
-    return suite or str(told_by(Path(model) if model else None).get("suite", "digits"))
+    return suite or str(told_by(Path(model)).get("suite", "digits"))
 
 
 def check_writable(target: Path | None) -> None:

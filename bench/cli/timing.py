@@ -62,6 +62,8 @@ def efficiency(
         batch = TrainingSet.on(place, images)
         found = measured([each.model for each in others], one.model, batch, rounds, progress)
     rows = [_row(*pair) for pair in zip(others, found, strict=True)]
+    title = f"multiples of {one.record.slug}, {len(batch.labels)} images of {suite}, {place.type}"
+    print_rows(HEADER, map(_cells, rows), title)
     if json_file:
         facts = {
             "suite": suite,
@@ -72,8 +74,6 @@ def efficiency(
             "models": rows,
         }
         write_atomically(json_file, (canonical_json(facts) + "\n").encode())
-    title = f"multiples of {one.record.slug}, {len(batch.labels)} images of {suite}, {place.type}"
-    print_rows(HEADER, map(_cells, rows), title)
 
 
 def _row(loaded: "LoadedSubmission", found: "Efficiency") -> dict[str, Any]:

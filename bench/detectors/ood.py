@@ -94,10 +94,10 @@ def _kl_matching(known: Known) -> Judge:
 
 def _vim(known: Known) -> Judge:
     """The principal subspace has half of the features' dimensions."""
-    weight = known.head.weight.detach().cpu()
-    bias = known.head.bias.detach().cpu()
+    features = known.evidence.head_inputs  # refuses where there is no such layer
+    weight, bias = (part.detach().cpu() for part in (known.head.weight, known.head.bias))
     detector = _detector("ViM", None, weight.shape[1] // 2, weight, bias)
-    detector.fit_features(known.evidence.head_inputs, known.labels)
+    detector.fit_features(features, known.labels)
     return lambda evidence: detector.predict_features(evidence.head_inputs)
 
 

@@ -105,7 +105,8 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
     Raises:
         BenchError: E-NO-STORE if it cannot be opened, E-STORE-SCHEMA if a newer program wrote it.
     """
-    place, shown = _place(url), shown_url(url)
+    place = _place(url)
+    shown = str(place)  # SQLAlchemy hides the password
     try:
         _check_place(shown, place, readonly)
         settings = TIMEOUTS if place.get_backend_name() == "postgresql" else {}

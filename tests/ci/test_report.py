@@ -11,6 +11,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.flags import FLAGS
+from bench.headline import headline
 from bench.records import canonical_json, file_bytes, from_json, to_json
 from ci.comparison import NEW, comparison, plain
 from ci.report import LARGEST, read_run, report
@@ -113,6 +114,14 @@ def test_a_flow_is_ranked_by_what_flows_are():
     assert "accuracy" not in heads
     (cells, *_) = (cells for name, cells in rows(text) if name == f"{NEW}mine")
     assert cells[0].isdigit()
+
+
+def test_only_networks_that_pruning_destroyed_have_a_flag():
+    """As the README says of the shipped LeNet5."""
+    runs = [run for run in shipped_runs() if run.submission.architecture == "lenet5"]
+    flagged = [run for run in runs if run.flags]
+    assert {run.submission.recipe for run in flagged} == {"short-10"}
+    assert max(headline(run.scores)["accuracy"] for run in flagged) < 0.5
 
 
 def lenets():

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from bench.cli import app
 from bench.data import fetch as fetching
 from bench.data.fetch import ARCHIVES, Archive, fetch, fetchable
 from bench.data.sources import find
@@ -117,6 +119,17 @@ def test_of_a_suite_all_is_fetched_that_its_authors_publish_as_a_file() -> None:
     assert fetchable("digits") == []
     with pytest.raises(BenchError, match="E-UNKNOWN-SUITE"):
         fetchable("imagenet")
+
+
+def test_a_suite_is_fetched_by_one_command_that_says_where_the_rest_is(
+    root: Path, mirror: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, colour: Arrays
+) -> None:
+    content = tar_of("cifar-10-batches-py", {"test_batch": cifar_pickle(*colour)})
+    offer(mirror, monkeypatch, "cifar10", content, "cifar-10-batches-py")
+    result = CliRunner().invoke(app, ["data", "fetch", "--suite", "cifar10", "--quiet"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split() == [str(root / "cifar-10-batches-py")]
+    assert "`bench data list` shows what else cifar10 looks at" in result.stderr
 
 
 def test_what_is_there_is_not_fetched_again(
