@@ -17,6 +17,7 @@ SETTINGS = {
     "browser.gatherUsageStats": "false",
     "client.showErrorDetails": "none",
     "client.toolbarMode": "viewer",
+    "logger.hideWelcomeMessage": "true",  # with it an advertisement on the page
     "runner.magicEnabled": "false",
     "theme.light.primaryColor": "#0072B2",  # one for both would always be light
     "theme.dark.primaryColor": "#2185C5",
@@ -55,6 +56,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--headless", action="store_true", help="Do not open a browser.")
     given = parser.parse_args()
+    print(f"The page: http://127.0.0.1:{given.port}, until Ctrl-C.", file=sys.stderr)
     Thread(target=warm_up, args=[given.port], daemon=True).start()
     try:
         page = command(given.port, headless=given.headless)

@@ -1,4 +1,4 @@
-"""The whole life of a handful of submissions on the embedded suite, in about a minute."""
+"""The whole life of a handful of submissions on the embedded suite."""
 
 import sys
 from itertools import product

@@ -35,6 +35,7 @@ def test_the_page_is_served_on_this_machine_alone_and_reports_to_nobody():
         "--server.headless=false",
         "--server.showEmailPrompt=false",
         "--browser.gatherUsageStats=false",
+        "--logger.hideWelcomeMessage=true",
     } <= set(command)
     assert Path(command[-1]).is_file()
 
@@ -48,13 +49,14 @@ def test_the_page_is_served_on_this_machine_alone_and_reports_to_nobody():
     ],
 )
 def test_the_store_is_named_by_option_then_environment_then_default(
-    monkeypatch, started, arguments, environment, store
+    monkeypatch, started, capsys, arguments, environment, store
 ):
     monkeypatch.delenv("BENCH_STORE", raising=False)
     if environment:
         monkeypatch.setenv("BENCH_STORE", environment)
     monkeypatch.setattr("sys.argv", ["leaderboard", *arguments, "--port", "8600", "--headless"])
     assert start.main() == 3
+    assert "The page: http://127.0.0.1:8600" in capsys.readouterr().err
     assert started == [(start.command(8600, headless=True), store)]  # which may have a password
 
 
