@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--headless", action="store_true", help="Do not open a browser.")
     given = parser.parse_args()
-    print(f"The page: http://127.0.0.1:{given.port}, until Ctrl-C.", file=sys.stderr)
+    sys.stderr.write(f"The page: http://127.0.0.1:{given.port}, until Ctrl-C.\n")
     Thread(target=warm_up, args=[given.port], daemon=True).start()
     try:
         page = command(given.port, headless=given.headless)
