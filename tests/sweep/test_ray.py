@@ -37,8 +37,9 @@ def cluster():
     """A head that has room for one worker."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray-") as home:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_TMPDIR", home)
         cluster = import_module("ray.cluster_utils").Cluster()
-        cluster.add_node(**NODE, include_dashboard=False, temp_dir=home)
+        cluster.add_node(**NODE, include_dashboard=False)
         yield cluster
         cluster.shutdown()
 
