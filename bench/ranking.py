@@ -185,11 +185,19 @@ def rank(table: pd.DataFrame, by: str = "accuracy") -> pd.DataFrame:
     if by not in HEADLINE or higher_is_better(by) is None:
         raise BenchError("E-BAD-VALUE", f"rank by: got {by!r}, expected one of {list(HEADLINE)}")
     ascending = not higher_is_better(by)
-    groups = table.groupby(GROUP, dropna=False)
-    ranks = groups[by].rank(method="min", ascending=ascending)
-    order = np.lexsort([ranks, groups.ngroup()])  # stable, and NaN comes last
+    groups = _groups(table)
+    ranks = table[by].groupby(groups).rank(method="min", ascending=ascending)
+    order = np.lexsort([ranks, groups])  # stable, and NaN comes last
     ranked = table.assign(rank=ranks.astype("Int64"))[["rank", *table.columns]]
     return ranked.iloc[order]
+
+
+def _groups(table: pd.DataFrame) -> np.ndarray:
+    """(N,) the number of each row's group, by the columns in which the groups differ."""
+    several = [column for column in GROUP if table[column].nunique(dropna=False) > 1]
+    if not several:
+        return np.zeros(len(table), int)
+    return table.groupby(several, dropna=False).ngroup().to_numpy()
 
 
 def compare(first: Run, second: Run) -> pd.DataFrame:

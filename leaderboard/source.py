@@ -140,9 +140,11 @@ def _scores(
     home = _runs(source).home.reindex(list(ids))
     frames = []
     for number, url in enumerate(source.urls):
-        with open_store(url, readonly=True) as store:
-            own = list(home.index[home == number])
-            frames.append(score_frame(store, ids=own, **dict(conditions)).dropna(subset=["task"]))
+        own = list(home.index[home == number])
+        if own or not frames:
+            with open_store(url, readonly=True) as store:
+                found = score_frame(store, ids=own, **dict(conditions))
+            frames.append(found.dropna(subset=["task"]))
     return pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
 
 

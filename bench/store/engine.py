@@ -5,7 +5,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -109,10 +109,7 @@ def open_store(url: str, *, readonly: bool = False) -> Store:
     shown = str(place)  # SQLAlchemy hides the password
     try:
         _check_place(shown, place, readonly)
-        settings = TIMEOUTS if place.get_backend_name() == "postgresql" else {}
-        engine = sa.create_engine(place, poolclass=NullPool, connect_args=settings)
-        if place.get_backend_name() == "sqlite":
-            _settle_sqlite(engine, readonly)
+        engine = _engine(place, readonly, Path.cwd())
         if not _brought_up_to_date(engine, readonly):
             with open_store(url):
                 pass
@@ -163,6 +160,17 @@ def _check_place(shown: str, place: URL, readonly: bool) -> None:
         raise BenchError("E-NO-STORE", f"{shown}: no such file; `bench evaluate` makes one")
     if not path.parent.is_dir():
         raise BenchError("E-NO-STORE", f"{shown}: there is no folder {path.parent}")
+
+
+@lru_cache(maxsize=16)  # an engine keeps the statements that it has compiled, but no connection
+def _engine(place: URL, readonly: bool, folder: Path) -> Engine:
+    """Of a database; a relative path is one from the folder."""
+    sqlite = place.get_backend_name() == "sqlite"
+    settings = {} if sqlite else TIMEOUTS
+    engine = sa.create_engine(place, poolclass=NullPool, connect_args=settings)
+    if sqlite:
+        _settle_sqlite(engine, readonly)
+    return engine
 
 
 def _settle_sqlite(engine: Engine, readonly: bool) -> None:
