@@ -187,7 +187,7 @@ def rank(table: pd.DataFrame, by: str = "accuracy") -> pd.DataFrame:
     ascending = not higher_is_better(by)
     groups = _groups(table)
     ranks = table[by].groupby(groups).rank(method="min", ascending=ascending)
-    order = np.lexsort([ranks, groups])  # stable, and NaN comes last
+    order = np.lexsort([ranks.to_numpy(), groups])  # stable, and NaN comes last
     ranked = table.assign(rank=ranks.astype("Int64"))[["rank", *table.columns]]
     return ranked.iloc[order]
 

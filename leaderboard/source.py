@@ -116,7 +116,7 @@ class Runs(NamedTuple):
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the runs …")
 def _runs(source: Source) -> Runs:
-    frames = []
+    frames: list[pd.DataFrame] = []
     for number, url in enumerate(source.urls):
         with open_store(url, readonly=True) as store:
             frames.append(run_frame(store).assign(store=number))
@@ -138,7 +138,7 @@ def _scores(
     source: Source, ids: tuple[str, ...], conditions: tuple[tuple[str, Any], ...]
 ) -> pd.DataFrame:
     home = _runs(source).home.reindex(list(ids))
-    frames = []
+    frames: list[pd.DataFrame] = []
     for number, url in enumerate(source.urls):
         own = list(home.index[home == number])
         if own or not frames:

@@ -153,7 +153,7 @@ def test_ctrl_c_ends_workers_and_claims(url, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_two_workers_give_the_bytes_of_one(url, tmp_path):
-    units = small(pruners=["imp", "edge-popup"])
+    units = small(pruners=["imp", "edge-popup"], recipe="short-10")
     alone = f"sqlite:///{tmp_path / 'alone.db'}"
     work(workplace(units, alone, tmp_path / "one"))
     place = workplace(units, url, tmp_path / "two")
