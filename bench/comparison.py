@@ -3,14 +3,15 @@
 Nothing is read from a store here.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bench.answers import Answers
-from bench.headline import HEADLINE, higher_is_better
+from bench.headline import HEADLINE, higher_is_better, reasons_of
 from bench.paired import holm
 from bench.standings import LEVEL, Outcomes, every_pair
 from bench.store import TRUTH, Outcome
@@ -78,6 +79,40 @@ def comparisons(runs: pd.DataFrame, outcomes: Outcomes, scores: pd.DataFrame) ->
     table["p"] = holm(table["p"].to_numpy(float))
     table["better"] = [_better(row) for row in table.to_dict("records")]
     return table[[*_LINE[:-1], "better", "test"]]
+
+
+class Unmatched(NamedTuple):
+    """Headline numbers of one of two runs that the other lacks, all for one reason."""
+
+    run_id: str
+    without: str
+    reason: str
+    numbers: Sequence[str]
+
+    def sentence(self, name: str) -> str:
+        """What is missing of the run of that name."""
+        titles = ", ".join(HEADLINE[number].title for number in self.numbers)
+        return f"{name} has no {titles}: {self.reason.replace('_', ' ')}."
+
+
+def unmatched(runs: pd.DataFrame) -> Iterator[Unmatched]:
+    """What `comparisons` has no row for, as only the first run or only the other has it.
+
+    Args:
+        runs: As for `comparisons`.
+
+    Yields:
+        Of each other run (`run_id`), in their order, what each of the two is `without`.
+    """
+    first = runs.iloc[0]
+    for run_id, other in runs.iloc[1:].iterrows():
+        for having, lacking in ((first, other), (other, first)):
+            found = defaultdict(list)
+            for number, reason in reasons_of(lacking["missing"]).items():
+                if pd.notna(having[number]):
+                    found[reason].append(number)
+            for reason, numbers in found.items():
+                yield Unmatched(str(run_id), str(lacking.name), reason, numbers)
 
 
 _LINE = ("run_id", "number", "first", "second", "difference", "low", "high", "p", "test")

@@ -5,6 +5,7 @@ import io
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, VERMILION, GREY = "#0072b2", "#e69f00", "#d55e00", "#777777"
+GREEN, PURPLE = "#009e73", "#cc79a7"
 
 
 def png(figure: Figure, description: str | None = None) -> bytes:

@@ -132,6 +132,11 @@ VERSION = hashlib.sha256(repr(HEADLINE).encode()).hexdigest()[:16]
 PASSED_OVER = ("not_applicable", "not_run")
 
 
+def reasons_of(missing: str) -> dict[str, str]:
+    """Why headline numbers are missing, as the cell `missing` of a store's frame says it."""
+    return dict(part.split(": ") for part in missing.split("; ") if part)
+
+
 def higher_is_better(column: str) -> bool | None:
     """Direction of a headline column."""
     return METRICS[HEADLINE[column].metric].higher_is_better

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 
 from bench.densities import bars, quantiles_of, window
 from bench.errors import BenchError
-from bench.figures import BLUE, GREY, ORANGE, VERMILION, png
+from bench.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, png
 from bench.records import Run
 
-COLOURS = (BLUE, VERMILION, ORANGE, GREY)
+COLOURS = (BLUE, VERMILION, ORANGE, GREY, GREEN, PURPLE)  # no suite has more image sets
 
 
 def likelihood_png(runs: Sequence[Run]) -> bytes:

@@ -18,7 +18,12 @@ from ci.shipped import ROOT, shipped_runs, where
 PICTURE = ROOT / "leaderboard" / "likelihood.png"
 NUMBERS = ("accuracy", "fgsm_linf", "shift", "ood_msp", "brier")
 NONE = "–"
-MULTIPLES = ("training", "inference", "training_memory", "inference_memory")
+MULTIPLES = {
+    "training": "training step ×",
+    "inference": "inference ×",
+    "training_memory": "training memory ×",
+    "inference_memory": "inference memory ×",
+}
 
 
 def ensembles() -> str:
@@ -70,7 +75,7 @@ def _row(run: Run, cost: Mapping[str, Any]) -> dict[str, str]:
     row = {"submission": who.slug, "kind": who.kind, "ranked": who.scope or NONE}
     row["sparsity"] = f"{who.measured_sparsity:.3f}"
     row |= {HEADLINE[name].title: f"{numbers[name]:.3f}" for name in NUMBERS}
-    return row | {f"{name.replace('_', ' ')} ×": _multiple(cost.get(name)) for name in MULTIPLES}
+    return row | {title: _multiple(cost.get(name)) for name, title in MULTIPLES.items()}
 
 
 def _multiple(found: Mapping[str, float] | float | None) -> str:

@@ -157,6 +157,29 @@ def test_each_further_run_is_compared_with_the_first(store):
     assert re.search(r"1 +no difference +McNemar", row)
 
 
+def test_what_only_one_of_two_has_is_named_with_the_reason(store):
+    ensemble = replace(
+        RUNS[1],
+        submission=replace(RUNS[1].submission, kind="ensemble", weights_sha256="e" * 64),
+        scores=(
+            RUNS[1].scores[0],
+            replace(Score.about("clean", "digits"), metric="brier", reason="not_applicable"),
+            Score.about("clean", "digits").measured("nll", 0.1, N),
+        ),
+    )
+    with open_store(store) as opened:
+        assert save_run(opened, ensemble)
+    done = compare(RUNS[0], ensemble)
+    lines = done.output.splitlines()
+    assert f"B dense ({ensemble.run_id[:8]}, ensemble)" in done.output
+    assert "A has no NLL: not run." in lines
+    assert "B has no Brier: not applicable." in lines
+    assert "B has no sparse MACs, bytes: not run." in lines
+    assert "Lipschitz" not in done.output  # neither has one
+    scores = compare(RUNS[0], ensemble, "--all").output
+    assert re.search(r"clean +digits +brier +0.1 +– +–", scores)
+
+
 def test_every_score_is_shown_where_it_is_asked_for(store):
     done = compare(*RUNS, "--all")
     assert done.output.count("first dense, second dense") == 2

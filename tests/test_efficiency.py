@@ -96,7 +96,7 @@ def test_the_command_prints_a_table_and_writes_json(dense: Path, tmp_path: Path)
     words = ["efficiency", str(dense), str(three), "--dense", str(dense), "--rounds", "2"]
     result = CliRunner().invoke(app, [*words, "--json", str(out), "--quiet"])
     assert result.exit_code == 0, result.output
-    assert "training time" in result.output
+    assert "training step" in result.output
     found = json.loads(out.read_text())
     assert (found["images"], found["rounds"], found["suite"]) == (250, 2, "digits")
     assert [row["networks"] for row in found["models"]] == [1, 3]

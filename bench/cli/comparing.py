@@ -65,7 +65,7 @@ def _print_scores(first: Run, others: list[Run]) -> None:
     from bench.ranking import compare
 
     for other in others:
-        table = compare(first, other).dropna(subset=["difference"])
+        table = compare(first, other).dropna(subset=["first", "second"], how="all")
         title = f"first {first.submission.slug}, second {other.submission.slug}"
         print_frame(table.dropna(axis="columns", how="all"), title)
 
@@ -76,16 +76,15 @@ def _print_numbers(
     scores: "pd.DataFrame",
     answers: Mapping[str, "Answers"],
 ) -> None:
-    from bench.comparison import agreement, comparisons
+    from bench.comparison import agreement, comparisons, unmatched
     from bench.store import TRUTH
 
     truth = next((kept[TRUTH] for kept in answers.values() if TRUTH in kept), None)
     lines = comparisons(table, answers.__getitem__, scores)
-    names = [
-        f"{letter} {run.submission.slug} ({run.run_id[:8]})"
-        for letter, run in zip(LETTERS, runs, strict=False)
-    ]
-    for letter, name, run in zip(LETTERS[1:], names[1:], runs[1:], strict=False):
+    letters = dict(zip(table.index, LETTERS, strict=False))
+    names = [f"{letters[run.run_id]} {_called(run)}" for run in runs]
+    for name, run in zip(names[1:], runs[1:], strict=True):
+        letter = letters[run.run_id]
         first, other = answers[runs[0].run_id], answers[run.run_id]
         found = agreement(run.suite, first, other, truth)
         if found:
@@ -94,6 +93,13 @@ def _print_numbers(
             print(_unpaired(letter, run.suite, first, other))
         shown = lines[lines["run_id"] == run.run_id]
         print_frame(_worded(shown, letter), f"{names[0]}, {name}")
+        for one in unmatched(table.loc[[runs[0].run_id, run.run_id]]):
+            print(one.sentence(letters[one.without]))
+
+
+def _called(run: Run) -> str:
+    kind = "" if run.submission.kind == "classifier" else f", {run.submission.kind}"
+    return f"{run.submission.slug} ({run.run_id[:8]}{kind})"
 
 
 def _counted(letter: str, found: "Agreement") -> str:

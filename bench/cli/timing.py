@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.submissions import LoadedSubmission
 
 app = typer.Typer()
-HEADER = ("model", "networks", "training time", "inference time", "training RAM", "inference RAM")
+HEADER = ("model", "networks", "training step", "forward pass", "training RAM", "inference RAM")
 
 
 @app.command(
@@ -39,9 +39,10 @@ def efficiency(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write it here.")] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure training time, inference time and memory as multiples of one dense network's.
+    """Measure time and memory of training and inference as multiples of one dense network's.
 
-    Training is one step of the optimiser, of an ensemble that of all members.
+    Training is one step of the optimiser on the network as it is, of an ensemble on all members;
+    how long it took to get there, as by pruning, is not in it.
     """
     from bench.data import first_test_images
     from bench.efficiency import efficiency as measured

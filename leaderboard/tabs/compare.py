@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from bench.comparison import agreement, comparisons
+from bench.comparison import agreement, comparisons, unmatched
 from leaderboard.grid import grid
 from leaderboard.view import View
 from leaderboard.views.comparison import differences, disagreements, interval_chart, together
@@ -41,6 +41,8 @@ def show(view: View) -> None:
         alt="Differences between the first two runs with their intervals; the table has them too",
     )
     _differences(differences(table, names))
+    for one in unmatched(view.rows.loc[picked]):
+        st.text(one.sentence(names[one.without]))
     st.caption(
         "Intervals are 95 % each; p is McNemar's, a paired test or DeLong's, adjusted by Holm for "
         "all rows shown. `no difference`: chance explains it."

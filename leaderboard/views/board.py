@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bench.headline import HEADLINE
+from bench.headline import HEADLINE, reasons_of
 from bench.ranking import GROUP, rank
 from leaderboard.views.compared import families_of
 
@@ -73,6 +73,6 @@ def with_intervals(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
 def _named(missing: str, columns: Sequence[str]) -> str:
     """Titles and reasons of the columns that are shown, e.g. `NLL: not run`."""
-    pairs = [part.split(": ") for part in missing.split("; ") if part]
+    pairs = reasons_of(missing).items()
     shown = [(HEADLINE[name].title, reason) for name, reason in pairs if name in columns]
     return "; ".join(f"{title}: {reason.replace('_', ' ')}" for title, reason in shown)
