@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bench.baselines import Plan, train_dense
 from bench.data import load_suite
@@ -15,6 +16,8 @@ from tests.databases import postgresql, postgresql_server
 from tests.required import skip_or_fail
 
 __all__ = ["postgresql", "postgresql_server"]
+settings.register_profile("without a stopwatch", deadline=None)
+settings.load_profile("without a stopwatch")
 
 
 @pytest.fixture(scope="session")

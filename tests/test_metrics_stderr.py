@@ -23,7 +23,7 @@ def test_the_area_and_its_error_leave_the_scores_as_they_are() -> None:
     assert outside.tolist() == [5, 4]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(inside=scores, outside=scores)
 def test_the_error_of_the_area_is_that_of_all_pairs(inside: Tensor, outside: Tensor) -> None:
     """DeLong's structural components, straight from their definition."""

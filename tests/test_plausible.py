@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import detectors, metrics
@@ -246,7 +246,6 @@ def test_a_partial_run_and_one_of_an_unknown_protocol_may_lack_rows(record):
 scores = st.lists(st.integers(0, 6), min_size=1, max_size=40)
 
 
-@settings(deadline=None)
 @given(inside=scores, outside=scores)
 def test_no_two_sets_of_scores_have_an_area_out_of_the_bounds(inside, outside):
     pair = [torch.tensor(s, dtype=torch.float32) for s in (inside, outside)]
@@ -260,7 +259,6 @@ def test_no_two_sets_of_scores_have_an_area_out_of_the_bounds(inside, outside):
     assert list(detection(run)) == []
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), scale=st.sampled_from([0.1, 1.0, 5.0, 40.0]))
 def test_no_answers_have_calibration_out_of_the_bounds(seed, scale):
     generator = torch.Generator().manual_seed(seed)

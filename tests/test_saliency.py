@@ -51,7 +51,7 @@ def test_snip_is_the_finite_difference_of_the_loss_under_a_gate(batches):
                 losses.append(float(cross_entropy(network(images), labels)))
                 weight[index] = original
         expected = abs(losses[0] - losses[1]) / (2 * step)
-        assert float(found[index]) == pytest.approx(expected, rel=1e-6)
+        assert float(found[index]) == pytest.approx(expected, rel=1e-6, abs=1e-10)
 
 
 def test_snip_does_not_depend_on_how_the_images_are_batched(linear, batches):

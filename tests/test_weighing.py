@@ -129,7 +129,7 @@ def test_a_row_that_lacks_a_number_has_no_share_and_no_rows_have_none():
 
 
 @pytest.mark.parametrize("axes", [["shift"], TWO, THREE])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_shares_sum_to_one_and_a_dominated_row_has_none(axes, data):
     table = data.draw(clouds(axes))
@@ -140,7 +140,7 @@ def test_shares_sum_to_one_and_a_dominated_row_has_none(axes, data):
 
 
 @pytest.mark.parametrize("axes", [["shift"], TWO, THREE])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_row_that_is_best_everywhere_is_always_first(axes, data):
     table = data.draw(clouds(axes))
@@ -152,7 +152,7 @@ def test_a_row_that_is_best_everywhere_is_always_first(axes, data):
 
 
 @pytest.mark.parametrize("axes", [TWO, THREE])
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_the_order_of_the_rows_changes_nothing(axes, data):
     table = data.draw(clouds(axes))
@@ -162,7 +162,7 @@ def test_the_order_of_the_rows_changes_nothing(axes, data):
     assert_frame_equal(weighed(table.iloc[order], weights), weighed(table, weights))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(table=clouds(TWO))
 def test_the_exact_share_is_that_of_a_fine_grid_of_weights(table):
     points = scaled(table, TWO).to_numpy()

@@ -104,7 +104,7 @@ def test_a_hostile_text_is_data_and_changes_nothing_else_of_the_page(table, page
     assert set(hostile.data["flags"]) == set(text.split())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(text=st.text(st.characters(codec="utf-8"), max_size=20))
 def test_any_text_comes_back_as_it_was(table, text):
     content = board_html(table.assign(recipe=text))
