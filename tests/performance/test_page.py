@@ -100,22 +100,26 @@ def ranked(visit: Visit, title: str) -> float:
 
 def test_ten_thousand_runs_are_there_at_once_and_the_next_click_sooner(chromium, large, floor):
     """A first view is that of a server that has drawn the page once, as it does by itself."""
-    starts, colds, firsts, clicks, messages = [], [], [], [], []
+    starts, colds, firsts, clicks, messages, again = [], [], [], [], [], []
     for number in range(TRIES):
         asked = time.perf_counter()
-        with serving(large) as address, visiting(chromium, address) as visit:
+        with serving(large) as address:
             starts.append(time.perf_counter() - asked)
             if number == 0:
-                colds.append(table_of(visit))
+                with visiting(chromium, address) as visit:
+                    colds.append(table_of(visit))
             urllib.request.urlopen(f"{address}/_stcore/script-health-check").close()
-            firsts.append(table_of(visit))
-            clicks += [ranked(visit, title) for title in ("Brier", "shift", "FGSM L2")]
-            messages += visit.messages
+            with visiting(chromium, address) as visit:
+                firsts.append(table_of(visit))
+                clicks += [ranked(visit, title) for title in ("Brier", "shift", "FGSM L2")]
+                messages += visit.messages
+                again.append(table_of(visit))
     said(
         f"page of 10 000 runs, best of {TRIES} (load {load()}): server answers after "
         f"{min(starts):.2f} s, first view {min(firsts):.2f} s (in the same moment {min(colds):.2f} "
-        f"s), another ranking {min(clicks):.2f} s, largest message {max(messages) / 1e6:.2f} MB; "
-        f"250 rows by Streamlit alone {floor[0]:.2f} s, another column {floor[1]:.2f} s"
+        f"s, in a browser that was here before {min(again):.2f} s), another ranking "
+        f"{min(clicks):.2f} s, largest message {max(messages) / 1e6:.2f} MB; 250 rows by "
+        f"Streamlit alone {floor[0]:.2f} s, another column {floor[1]:.2f} s"
     )
     assert max(messages) <= LARGEST
     assert min(starts) < START
