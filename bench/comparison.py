@@ -4,7 +4,7 @@ Nothing is read from a store here.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,38 +81,26 @@ def comparisons(runs: pd.DataFrame, outcomes: Outcomes, scores: pd.DataFrame) ->
     return table[[*_LINE[:-1], "better", "test"]]
 
 
-class Unmatched(NamedTuple):
-    """Headline numbers of one of two runs that the other lacks, all for one reason."""
-
-    run_id: str
-    without: str
-    reason: str
-    numbers: Sequence[str]
-
-    def sentence(self, name: str) -> str:
-        """What is missing of the run of that name."""
-        titles = ", ".join(HEADLINE[number].title for number in self.numbers)
-        return f"{name} has no {titles}: {self.reason.replace('_', ' ')}."
-
-
-def unmatched(runs: pd.DataFrame) -> Iterator[Unmatched]:
-    """What `comparisons` has no row for, as only the first run or only the other has it.
+def unmatched(
+    first: Mapping[Hashable, Any], second: Mapping[Hashable, Any], names: tuple[str, str]
+) -> Iterator[str]:
+    """What `comparisons` has no row for, as only one of two runs has it.
 
     Args:
-        runs: As for `comparisons`.
+        first: A run as `comparisons` takes it, a row as a mapping.
+        second: Another.
+        names: Of the two.
 
     Yields:
-        Of each other run (`run_id`), in their order, what each of the two is `without`.
+        A sentence for each of the two and each reason, e.g. `B has no NLL, ECE: not run.`
     """
-    first = runs.iloc[0]
-    for run_id, other in runs.iloc[1:].iterrows():
-        for having, lacking in ((first, other), (other, first)):
-            found = defaultdict(list)
-            for number, reason in reasons_of(lacking["missing"]).items():
-                if pd.notna(having[number]):
-                    found[reason].append(number)
-            for reason, numbers in found.items():
-                yield Unmatched(str(run_id), str(lacking.name), reason, numbers)
+    for name, lacking, having in zip(names, (first, second), (second, first), strict=True):
+        found = defaultdict(list)
+        for number, reason in reasons_of(lacking["missing"]).items():
+            if pd.notna(having[number]):
+                found[reason].append(HEADLINE[number].title)
+        for reason, titles in found.items():
+            yield f"{name} has no {', '.join(titles)}: {reason.replace('_', ' ')}."
 
 
 _LINE = ("run_id", "number", "first", "second", "difference", "low", "high", "p", "test")

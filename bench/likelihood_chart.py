@@ -1,6 +1,7 @@
 """Histograms of the log-densities that flows give to each image set (the paper's Figure 4)."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from bench.errors import BenchError
 from bench.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, png
 from bench.records import Run
 
-COLOURS = (BLUE, VERMILION, ORANGE, GREY, GREEN, PURPLE)  # no suite has more image sets
+COLOURS = (BLUE, VERMILION, ORANGE, GREY, GREEN, PURPLE)
 
 
 def likelihood_png(runs: Sequence[Run]) -> bytes:
@@ -43,6 +44,6 @@ def _draw(panel: Axes, run: Run) -> None:
     panel.set_title(f"{who.slug}: sparsity {who.measured_sparsity or 0:.3g}", fontsize=9)
     panel.set_ylabel("share a nat", fontsize=8)
     panel.tick_params(labelsize=8)
-    for (name, ends), colour in zip(quantiles_of(run.scores).items(), COLOURS, strict=False):
+    for (name, ends), colour in zip(quantiles_of(run.scores).items(), cycle(COLOURS)):
         heights = [bar.height for bar in bars(ends)]
         panel.stairs(heights, ends, color=colour, fill=True, alpha=0.5, label=name)

@@ -27,7 +27,7 @@ MULTIPLES = {
 
 
 def ensembles() -> str:
-    """Ensembles, each beside one dense network of its architecture."""
+    """Ensembles beside one dense network of their architecture."""
     return _beside_one("ensemble")
 
 
@@ -49,18 +49,11 @@ def flows() -> str:
 
 
 def _beside_one(kind: str) -> str:
-    """A table for each architecture and suite that is there."""
-    worlds: dict[tuple[object, ...], list[Run]] = {}
-    for run in _of_kind(kind):
-        worlds.setdefault(_world(run), []).append(run)
-    return "\n\n".join(_table(world, runs) for world, runs in worlds.items())
-
-
-def _table(world: tuple[object, ...], several: list[Run]) -> str:
+    several = _of_kind(kind)
     one = next(
         run
         for run in _of_kind("classifier")
-        if run.submission.pruner == "dense" and _world(run) == world
+        if run.submission.pruner == "dense" and _world(run) == _world(several[0])
     )
     costs = _costs() | {one.submission.weights_sha256: dict.fromkeys(MULTIPLES, 1.0)}
     rows = [

@@ -116,7 +116,7 @@ class Runs(NamedTuple):
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the runs …")
 def _runs(source: Source) -> Runs:
-    frames: list[pd.DataFrame] = []
+    frames = []
     for number, url in enumerate(source.urls):
         with open_store(url, readonly=True) as store:
             frames.append(run_frame(store).assign(store=number))
@@ -141,7 +141,7 @@ def _scores(
     frames: list[pd.DataFrame] = []
     for number, url in enumerate(source.urls):
         own = list(home.index[home == number])
-        if own or not frames:
+        if own or not frames:  # columns come from the first, whatever it has
             with open_store(url, readonly=True) as store:
                 found = score_frame(store, ids=own, **dict(conditions))
             frames.append(found.dropna(subset=["task"]))

@@ -180,9 +180,11 @@ def test_a_network_without_some_channels_loads_again_by_its_shapes(name, tmp_pat
 
 
 def test_every_shipped_network_is_the_one_of_its_run():
-    folders = [path.parent for path in ROOT.glob("submissions/*/weights.safetensors")]
-    assert folders
-    for folder in folders:
+    alone = [path.parent for path in ROOT.glob("submissions/*/weights.safetensors")]
+    ensembles = list(ROOT.glob("submissions/*-ensemble-*"))
+    assert alone
+    assert ensembles
+    for folder in alone + ensembles:
         weights = load_submission(folder).record.weights_sha256
         of_folder = [path for path in shipped_records() if path.parent == folder]
         assert weights in {read(path).submission.weights_sha256 for path in of_folder}

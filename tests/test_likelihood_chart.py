@@ -16,12 +16,12 @@ def test_a_picture_has_a_panel_for_each_flow():
     assert heights == [260, 460]
 
 
-def test_every_image_set_is_drawn_in_a_colour_of_its_own():
+def test_every_image_set_is_drawn_and_those_of_a_suite_in_colours_of_their_own():
     assert len(set(COLOURS)) == len(COLOURS) > max(len(spec.outliers) for spec in SUITES.values())
     run = flow(0.5, 0.6)
     inside = [score for score in run.scores if score.set == run.suite]
     pictures = [likelihood_png([run])]
-    for number in range(len(COLOURS) - 2):
+    for number in range(len(COLOURS)):
         more = tuple(replace(score, set=f"set {number}") for score in inside)
         run = replace(run, scores=(*run.scores, *more))
         pictures.append(likelihood_png([run]))

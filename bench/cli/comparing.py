@@ -80,11 +80,9 @@ def _print_numbers(
     from bench.store import TRUTH
 
     truth = next((kept[TRUTH] for kept in answers.values() if TRUTH in kept), None)
-    lines = comparisons(table, answers.__getitem__, scores)
-    letters = dict(zip(table.index, LETTERS, strict=False))
-    names = [f"{letters[run.run_id]} {_called(run)}" for run in runs]
-    for name, run in zip(names[1:], runs[1:], strict=True):
-        letter = letters[run.run_id]
+    lines, rows = comparisons(table, answers.__getitem__, scores), table.to_dict("index")
+    names = [f"{letter} {_called(run)}" for letter, run in zip(LETTERS, runs, strict=False)]
+    for letter, name, run in zip(LETTERS[1:], names[1:], runs[1:], strict=False):
         first, other = answers[runs[0].run_id], answers[run.run_id]
         found = agreement(run.suite, first, other, truth)
         if found:
@@ -93,8 +91,8 @@ def _print_numbers(
             print(_unpaired(letter, run.suite, first, other))
         shown = lines[lines["run_id"] == run.run_id]
         print_frame(_worded(shown, letter), f"{names[0]}, {name}")
-        for one in unmatched(table.loc[[runs[0].run_id, run.run_id]]):
-            print(one.sentence(letters[one.without]))
+        for sentence in unmatched(rows[runs[0].run_id], rows[run.run_id], ("A", letter)):
+            print(sentence)
 
 
 def _called(run: Run) -> str:

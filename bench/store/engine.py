@@ -165,10 +165,9 @@ def _check_place(shown: str, place: URL, readonly: bool) -> None:
 @lru_cache(maxsize=16)  # an engine keeps the statements that it has compiled, but no connection
 def _engine(place: URL, readonly: bool, folder: Path) -> Engine:
     """Of a database; a relative path is one from the folder."""
-    sqlite = place.get_backend_name() == "sqlite"
-    settings = {} if sqlite else TIMEOUTS
+    settings = TIMEOUTS if place.get_backend_name() == "postgresql" else {}
     engine = sa.create_engine(place, poolclass=NullPool, connect_args=settings)
-    if sqlite:
+    if place.get_backend_name() == "sqlite":
         _settle_sqlite(engine, readonly)
     return engine
 

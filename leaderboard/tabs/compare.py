@@ -41,13 +41,21 @@ def show(view: View) -> None:
         alt="Differences between the first two runs with their intervals; the table has them too",
     )
     _differences(differences(table, names))
-    for one in unmatched(view.rows.loc[picked]):
-        st.text(one.sentence(names[one.without]))
+    for sentence in _unmatched(view, picked, names):
+        st.text(sentence)
     st.caption(
         "Intervals are 95 % each; p is McNemar's, a paired test or DeLong's, adjusted by Holm for "
         "all rows shown. `no difference`: chance explains it."
     )
     _images(view, picked[0], picked[1])
+
+
+def _unmatched(view: View, picked: list[str], names: dict[str, str]) -> list[str]:
+    """What the first run or another lacks; what the first does is said once."""
+    first, *others = picked
+    rows = view.rows.loc[picked].to_dict("index")
+    pairs = [(rows[first], rows[other], (names[first], names[other])) for other in others]
+    return list(dict.fromkeys(sentence for pair in pairs for sentence in unmatched(*pair)))
 
 
 def _differences(table: pd.DataFrame) -> None:

@@ -162,3 +162,18 @@ def test_hostile_words_of_flows_are_no_markup(url):
         page = visit(tab)
         written = [*page.main.markdown, *page.main.caption, *page.main.info]
         assert not any("onerror" in element.value for element in written)
+
+
+def test_a_comparison_names_what_only_one_of_the_runs_has(url):
+    lacking = of_kind("classifier", "snip", 0.5)
+    kept = tuple(score for score in lacking.scores if score.metric != "brier")
+    more = of_kind("ensemble", "imp", 0.5, macs_sparse=9)
+    fill(url, of_kind("classifier", "dense", 0), replace(lacking, scores=kept), more)
+    page = visit("Compare")
+    names = page.multiselect(key="compared").options
+    first, *others = (next(n for n in names if p in n) for p in ("dense", "snip", "imp"))
+    page.multiselect(key="compared").set_value([first, *others])
+    said = [line.value for line in settled(page.run()).text]
+    assert f"{others[0]} has no Brier: not run." in said
+    assert f"{first} has no sparse MACs: not run." in said
+    assert not any(line.startswith(f"{others[1]} has no") for line in said)

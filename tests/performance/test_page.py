@@ -9,6 +9,7 @@ import os
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def floor(chromium, tmp_path_factory) -> tuple[float, float]:
     views, clicks = [], []
     with serving(str(program), bare) as address:
         for _ in range(TRIES):
-            with visiting(chromium, address) as visit:
+            with watching(chromium, address) as visit:
                 views.append(table_of(visit))
                 clicks += [ranked(visit, title) for title in ("Brier", "shift")]
     return min(views), min(clicks)
@@ -81,9 +82,16 @@ def load() -> str:
     return f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
 
 
+@contextmanager
+def watching(chromium, address: str) -> Iterator[Visit]:
+    """A visit whose page notes when it was clicked and when it last wrote into a table."""
+    with visiting(chromium, address) as visit:
+        visit.page.add_init_script(WATCHED)
+        yield visit
+
+
 def table_of(visit: Visit) -> float:
     """Seconds until a visitor who goes there sees the table."""
-    visit.page.add_init_script(WATCHED)
     visit.page.goto(visit.address)
     visit.page.wait_for_function(DRAWN, polling=OFTEN)
     return visit.page.evaluate("written") / 1000
@@ -106,10 +114,10 @@ def test_ten_thousand_runs_are_there_at_once_and_the_next_click_sooner(chromium,
         with serving(large) as address:
             starts.append(time.perf_counter() - asked)
             if number == 0:
-                with visiting(chromium, address) as visit:
+                with watching(chromium, address) as visit:
                     colds.append(table_of(visit))
             urllib.request.urlopen(f"{address}/_stcore/script-health-check").close()
-            with visiting(chromium, address) as visit:
+            with watching(chromium, address) as visit:
                 firsts.append(table_of(visit))
                 clicks += [ranked(visit, title) for title in ("Brier", "shift", "FGSM L2")]
                 messages += visit.messages
@@ -124,7 +132,7 @@ def test_ten_thousand_runs_are_there_at_once_and_the_next_click_sooner(chromium,
     assert max(messages) <= LARGEST
     assert min(starts) < START
     assert min(firsts) <= max(FIRST, 2 * floor[0])  # where the bare page is slow already
-    assert min(clicks) <= max(NEXT, 3 * floor[1])
+    assert min(clicks) <= max(NEXT, 3 * floor[1])  # which alone takes half of it
 
 
 def test_ten_visitors_at_once_all_see_their_table(chromium, address):
@@ -150,7 +158,7 @@ def test_ten_visitors_at_once_all_see_their_table(chromium, address):
 def test_a_hundred_thousand_runs_still_open(chromium, tmp_path):
     url = f"sqlite:///{tmp_path / 'huge.db'}"
     written = seconds(lambda: many.fill(url, 100_000, scores=20))
-    with serving(url) as address, visiting(chromium, address) as visit:
+    with serving(url) as address, watching(chromium, address) as visit:
         first = table_of(visit)
         click = min(ranked(visit, title) for title in ("Brier", "shift", "FGSM L2"))
         memory = resident(address)

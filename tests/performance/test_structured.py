@@ -7,7 +7,6 @@ import torch
 
 from bench.pruners import PRUNERS
 from bench.pruners.cutting import cut
-from bench.pruners.options import with_options
 from tests.performance.timing import interleaved, said
 from tests.pruners.settings import tiny
 
@@ -17,8 +16,7 @@ from tests.pruners.settings import tiny
 )
 def test_a_network_without_four_fifths_of_its_channels_answers_sooner(name, most):
     dense, pruned = tiny(name), tiny(name)
-    row, _, _ = with_options(PRUNERS["random"], {"structure": "structured"})
-    cut(pruned, replace(row, scope="local"), 0.8)
+    cut(pruned, replace(PRUNERS["random"], structure="structured", scope="local"), 0.8)
     images = torch.rand(250, *dense.setting.data.images.shape[1:])
 
     @torch.inference_mode()
