@@ -178,7 +178,7 @@ class Visit:
         """Waits until something holds."""
         deadline = time.monotonic() + PATIENCE / 1000
         while not holds():
-            assert time.monotonic() < deadline, what
+            assert time.monotonic() < deadline, f"{what}, at {self.page.url}"
             self.page.wait_for_timeout(50)
 
     def download(self, button: str, folder: Path) -> Path:
