@@ -15,7 +15,7 @@ from bench.models import Normalised
 from bench.models.glow import flow_of
 from bench.parents import parent_of
 from bench.plans import Plan, fresh_model, setting_of
-from bench.pruners.flows import check_flow
+from bench.pruners.fitting import check_fits
 from bench.pruners.named import pruner_named, source_of
 from bench.pruners.options import Chosen, with_options
 from bench.records import BAYESIAN, Scope
@@ -118,7 +118,7 @@ def prune(
         raise BenchError(
             "E-BAD-VALUE", f"{name} prunes a trained network: give its folder with --from"
         )
-    check_flow(dense.plan.network, name, pruner, changed)
+    check_fits(dense.plan.network, dense.plan.kind, name, pruner, changed)
     facts = facts_of(cut)
     work = f"{facts} {dense.sha256} {source_of(cut.pruner)}"
     setting = setting_of(dense.plan, work, folder, progress)

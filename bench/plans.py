@@ -79,6 +79,22 @@ class Plan:
         return stream(f"{purpose} {self.seed}")
 
 
+def check_trainable(plan: Plan) -> None:
+    """Refuses a suite or a recipe that is not for the network.
+
+    Raises:
+        BenchError: E-BAD-VALUE.
+    """
+    check_classes(plan.suite, plan.kind)
+    recipe = recipe_named(plan.recipe_name)
+    if (recipe.kl_weight is not None) != plan.network.startswith(BAYESIAN):
+        fitting = [name for name, other in RECIPES.items() if other.kl_weight != recipe.kl_weight]
+        raise BenchError(
+            "E-BAD-VALUE",
+            f"recipe: got {plan.recipe_name} for {plan.network}, expected one of {fitting}",
+        )
+
+
 def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setting:
     """Loads the training set and says where the work is kept while it is unfinished.
 
@@ -92,14 +108,8 @@ def setting_of(plan: Plan, work: str, folder: Path, progress: Progress) -> Setti
     Raises:
         BenchError: If the plan names something unknown or the data is missing.
     """
-    check_classes(plan.suite, plan.kind)
+    check_trainable(plan)
     recipe, device = recipe_named(plan.recipe_name), choose_device(plan.device)
-    if (recipe.kl_weight is not None) != plan.network.startswith(BAYESIAN):
-        fitting = [name for name, other in RECIPES.items() if other.kl_weight != recipe.kl_weight]
-        raise BenchError(
-            "E-BAD-VALUE",
-            f"recipe: got {plan.recipe_name} for {plan.network}, expected one of {fitting}",
-        )
     images = training_set(plan.suite, root=plan.root, limit=recipe.images, progress=progress)
 
     def outliers() -> TrainingSet:

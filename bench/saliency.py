@@ -145,7 +145,7 @@ def crop_nodes(scoring: Scoring, *, loss: Loss = "ce") -> Saliency:
     References:
         Ayle et al., 2022, section 2 (CroPit-S); Rachwan et al., 2022.
     """
-    check_single(scoring.network)
+    check_single(kind_of(scoring.network))
     weights = prunable(scoring.network)
     biases = {
         name: parameter
@@ -163,13 +163,13 @@ def crop_nodes(scoring: Scoring, *, loss: Loss = "ce") -> Saliency:
     return scores
 
 
-def check_single(network: nn.Module) -> None:
-    """Refuses a network whose weights are not themselves what answers.
+def check_single(kind: str) -> None:
+    """Refuses a kind of network whose weights are not themselves what answers.
 
     Raises:
         BenchError: E-BAD-VALUE.
     """
-    if (kind := kind_of(network)) != "classifier":
+    if kind != "classifier":
         raise BenchError(
             "E-BAD-VALUE",
             f"pruner: this one scores the weights of a single network, got a {kind} one; "

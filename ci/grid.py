@@ -71,13 +71,12 @@ def ship(grid: Grid, store: Store, made: Path, out: Path) -> None:
 
 
 def _clear(grid: Grid, out: Path) -> None:
-    """Removes the records of what is none of the grid's, and folders without any."""
+    """Removes the records of what is none of the grid's, and folders that then have none."""
     wanted = {out / f"grid-{slug}" / f"run-{seed}.json.gz" for slug, seed in names(grid)}
-    for record in set(out.glob("grid-*/run-*")) - wanted:
+    for record in set(out.glob("grid-*/run-*.json.gz")) - wanted:
         record.unlink()
-    for folder in out.glob("grid-*/"):
-        if not any(folder.glob("run-*")):
-            shutil.rmtree(folder)
+        if not any(record.parent.glob("run-*.json.gz")):
+            shutil.rmtree(record.parent)
 
 
 def _times(grid: Grid, runs: list[tuple[Run, float]], out: Path) -> pd.DataFrame:
@@ -90,7 +89,7 @@ def _times(grid: Grid, runs: list[tuple[Run, float]], out: Path) -> pd.DataFrame
 
 
 def _check(runs: list[tuple[Run, float]]) -> None:
-    times = Counter(_name(run) for run, _ in runs)
+    times = Counter(name for name, _ in {(_name(run), run.run_id) for run, _ in runs})
     twice = [f"{slug} {seed}" for (slug, seed), count in sorted(times.items()) if count > 1]
     if twice or not runs:
         got = f"{twice[0]} twice" if twice else "no network of the grid"

@@ -140,7 +140,7 @@ def recipes() -> str:
 def architectures() -> str:
     """The names of `--arch`."""
     names = ", ".join(f"`{name}`" for name in (*ARCHITECTURES, *FLOWS))
-    return f"{names}, `timm:NAME`, `robustbench:NAME`"
+    return f"{names}, `bayesian:NAME` of the plain ones, `timm:NAME`, `robustbench:NAME`"
 
 
 def pruners() -> str:

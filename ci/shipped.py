@@ -24,7 +24,7 @@ def shipped_runs() -> list[Run]:
 
 def grid_runs() -> list[Run]:
     """Those of the grid, `submissions/grid.toml`."""
-    return [_read(path) for path in shipped_records() if path.parent.name.startswith("grid-")]
+    return [_read(path) for path in shipped_records() if path.match("grid-*/run-*.json.gz")]
 
 
 def comparable_runs(run: Run) -> list[Run]:

@@ -25,7 +25,7 @@ Out = Annotated[Path, typer.Option("--out", help="Submission folder to write; re
 def train(
     out: Out,
     suite: options.Suite = "digits",
-    arch: options.Architecture = None,
+    arch: options.Trained = None,
     seed: options.Seed = 1234,
     recipe: options.Recipe = None,
     device: options.Device = "auto",
@@ -64,7 +64,7 @@ def prune(
     ],
     out: Out,
     suite: options.ModelsSuite = None,
-    arch: options.Architecture = None,
+    arch: options.Trained = None,
     seed: Annotated[
         int | None,
         typer.Option("--seed", min=0, help="Of training. Default: the parent's, else 1234."),

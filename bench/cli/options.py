@@ -19,7 +19,7 @@ def _architectures() -> list[str]:
     from bench.models import ARCHITECTURES
     from bench.models.glow import FLOWS
 
-    return [*ARCHITECTURES, *FLOWS, "bayesian:", "timm:", "robustbench:"]
+    return [*ARCHITECTURES, *FLOWS, "bayesian:"]
 
 
 def _recipes() -> list[str]:
@@ -51,14 +51,24 @@ ModelsSuite = Annotated[
         autocompletion=_suites,
     ),
 ]
+OWN = (
+    "Architecture: a name of the table (lenet5, resnet18, resnet18-relu, alexnet, conv6, "
+    "conv6-plain, lenet5-plain), of the plain ones also bayesian:NAME for Bayesian weights; or a "
+    "flow (glow, glow-affine, glow-small, glow-tiny)"
+)
 Architecture = Annotated[
     str | None,
     typer.Option(
         "--arch",
-        help="Architecture: a name of the table (lenet5, resnet18, resnet18-relu, alexnet, conv6, "
-        "conv6-plain, lenet5-plain), of the plain ones also bayesian:NAME for Bayesian weights; a "
-        "flow (glow, glow-affine, glow-small, glow-tiny); "
-        "timm:NAME or robustbench:NAME. Default: found by the names of the tensors.",
+        help=f"{OWN}; or timm:NAME, robustbench:NAME. Default: found by the names of the tensors.",
+        autocompletion=completing(lambda: [*_architectures(), "timm:", "robustbench:"]),
+    ),
+]
+Trained = Annotated[
+    str | None,
+    typer.Option(
+        "--arch",
+        help=f"{OWN}. Default: the suite's, or that of --from.",
         autocompletion=completing(_architectures),
     ),
 ]
@@ -66,7 +76,8 @@ Recipe = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="Training recipe. Default: the paper's for the architecture, digits-20 for digits.",
+        help="Training recipe. Default: the parent's, else the paper's for the architecture, "
+        "digits-20 for digits.",
         autocompletion=completing(_recipes),
     ),
 ]

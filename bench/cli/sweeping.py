@@ -76,6 +76,7 @@ def sweep(
     from bench.cli.watching import print_plan, print_status, tell, watching
     from bench.store import open_store
     from bench.store.claims import retry, status_of
+    from bench.submissions import check_target
     from bench.sweep.grid import read_grid
     from bench.sweep.local import usual_workers, work_locally
     from bench.sweep.on_ray import work_on_ray
@@ -94,6 +95,7 @@ def sweep(
             return
         if retry_failed:
             retry(opened, keys)
+    check_target(out / units[0].folder)
     place = Workplace(units, store, out.absolute())
     with resumable("with what is not done"), watching(units, several, quiet) as look:
         if ray:

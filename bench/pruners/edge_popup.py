@@ -13,6 +13,7 @@ from torch.func import functional_call
 from bench.checkpoints import resume, train
 from bench.masks import keep_top
 from bench.models import prunable
+from bench.models.kinds import kind_of
 from bench.pruners import objectives
 from bench.saliency import Saliency, Scoring, check_single
 from bench.training import Training
@@ -57,7 +58,7 @@ def edge_popup(
     setting = scoring.setting
     if setting is None:
         raise ValueError("setting: got None, expected the one that the scores are trained in")
-    check_single(scoring.network)
+    check_single(kind_of(scoring.network))
     phase = f"{PHASE}-{scoring.step}" if scoring.step else PHASE
     data, validation = objectives.split(setting.data, setting.stream(f"{PHASE} split"))
     popup = Popup(scoring, init, absolute=rank == "absolute")

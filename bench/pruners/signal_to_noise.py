@@ -32,12 +32,7 @@ def snr(scoring: Scoring) -> Saliency:
     References:
         Graves, Practical variational inference for neural networks, 2011; Blundell et al., 2015.
     """
-    if kind_of(scoring.network) != "bayesian":
-        raise BenchError(
-            "E-BAD-VALUE",
-            "snr: the network's weights have no noise, expected a Bayesian one, as "
-            "--arch bayesian:lenet5-plain makes",
-        )
+    check_noise(kind_of(scoring.network))
     network = scoring.network
     parameters = dict(network.named_parameters())
     scores = {}
@@ -59,3 +54,17 @@ def snr_nodes(scoring: Scoring, *, norm: Norm = "sum") -> Saliency:
         Ayle et al., 2022, section 5.
     """
     return {name: NORMS[norm](ratios.flatten(1)) for name, ratios in snr(scoring).items()}
+
+
+def check_noise(kind: str) -> None:
+    """Refuses a kind of network whose weights have no noise.
+
+    Raises:
+        BenchError: E-BAD-VALUE.
+    """
+    if kind != "bayesian":
+        raise BenchError(
+            "E-BAD-VALUE",
+            "snr: the network's weights have no noise, expected a Bayesian one, as "
+            "--arch bayesian:lenet5-plain makes",
+        )

@@ -23,7 +23,7 @@ from bench.store.tables import UNIT
 State = Literal["claimed", "done", "failed"]
 LEASE = 20.0  # seconds that a claim holds without being renewed
 ANEW = "scored anew by a sweep"
-DEATHS = 3  # workers that may die at a unit before the unit itself is to blame
+DEATHS = 3  # workers that may die at a unit, without any progress, before it is itself to blame
 
 
 class Wanted(NamedTuple):
@@ -102,10 +102,22 @@ def unfinished(store: Store, wanted: Sequence[Wanted]) -> bool:
     )
 
 
-def renew(store: Store, key: str, owner: str, note: str, *, lease: float = LEASE) -> bool:
-    """Says that the owner is alive and what it does; whether the claim is still its own."""
+def renew(
+    store: Store, key: str, owner: str, note: str, *, lease: float = LEASE, advanced: bool = False
+) -> bool:
+    """Says that the owner is alive and what it does; whether the claim is still its own.
+
+    Args:
+        store: Open for writing.
+        key: Of the unit.
+        owner: As for `claim`.
+        note: What is being done.
+        lease: As for `claim`.
+        advanced: Work was kept from which the next may go on: deaths so far are forgiven.
+    """
     with store.writing("unit") as connection:
-        row = {"lease": _now(connection) + lease, "note": one_line(note)}
+        row: dict[str, Any] = {"lease": _now(connection) + lease, "note": one_line(note)}
+        row |= {"deaths": 0} if advanced else {}
         return _change(connection, key, row, owner)
 
 

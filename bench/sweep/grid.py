@@ -85,6 +85,8 @@ def read_grid(path: Path) -> Grid:
         raise BenchError("E-NO-SUCH-FILE", f"{path}: {error.strerror}") from error
     except ValueError as error:  # of UTF-8, or of TOML
         raise BenchError("E-GRID", f"{path}: not readable ({error})") from error
+    if not content:
+        raise BenchError("E-GRID", f'{path}: is empty; name what to do, e.g. pruners = ["snip"]')
     try:
         grid = Grid.model_validate(content)
     except ValidationError as error:

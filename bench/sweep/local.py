@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from bench.sweep.work import Workplace, gone, work
 
 PAUSE = 0.2  # seconds between two looks at the workers
 GRACE = 10.0  # seconds in which a worker may end by itself
+FAULT = 1  # exit code of Python after an error that nobody caught
+TERMINATED = 128 + signal.SIGTERM  # exit code of a worker that was asked to end
 IDLE = 20  # workers killed one after another, none at a unit, after which others would be too
 
 
@@ -54,13 +57,15 @@ def work_locally(
                 time.sleep(PAUSE)
                 ended = [one for one in processes if not one.is_alive()]
                 processes = [one for one in processes if one not in ended]
-                if killed := sum(map(_was_killed, ended)):
+                if not told.empty():
+                    raise _error(told.get())
+                if killed := sum(bool(one.exitcode) for one in ended):
                     worked = give_back(store, gone, blame=True) or _at_work(store)
+                    if not worked and any(one.exitcode == FAULT for one in ended):
+                        raise _error(None)
                     idle = 0 if worked else idle + killed
                     _check_idle(idle)
                     processes += [begun() for _ in range(killed)]
-                if not told.empty():
-                    raise BenchError(*told.get())
         finally:
             for process in processes:
                 process.terminate()
@@ -73,12 +78,9 @@ def work_locally(
             look(store)
 
 
-def _was_killed(process: BaseProcess) -> bool:
-    """Whether one that has ended did not do so by itself."""
-    process.join()
-    if process.exitcode and process.exitcode > 0:
-        raise RuntimeError("a worker ended in an error; what it says is above")
-    return bool(process.exitcode)
+def _error(told: tuple[str, str] | None) -> Exception:
+    """What a worker could not go on after; None is a fault."""
+    return BenchError(*told) if told else RuntimeError("a worker failed; what it says is above")
 
 
 def _at_work(store: Store) -> bool:
@@ -94,7 +96,7 @@ def _check_idle(idle: int) -> None:
         )
 
 
-def _worker(place: Workplace, threads: int, told: "SimpleQueue[tuple[str, str]]") -> None:
+def _worker(place: Workplace, threads: int, told: "SimpleQueue[tuple[str, str] | None]") -> None:
     """A process: works until nothing is left, or until the sweep is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the sweep, which ends its workers
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
@@ -105,7 +107,10 @@ def _worker(place: Workplace, threads: int, told: "SimpleQueue[tuple[str, str]]"
     except BenchError as error:
         told.put((error.code, error.message))
     except KeyboardInterrupt:
-        return
+        sys.exit(TERMINATED)
+    except Exception:
+        told.put(None)
+        raise
 
 
 def _end_with_the_sweep() -> None:

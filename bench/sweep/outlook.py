@@ -55,12 +55,12 @@ def outlook(
         if state.get(unit.key) == "claimed" and not found[unit.key].lapsed
     ]
     expect = expect or expectation(units, found)
-    spent = sum(progress.seconds for _, progress in working)
     left = None
     if expect:
+        spent = sum(min(progress.seconds, expect(unit)) for unit, progress in working)
         ahead = sum(map(expect, waiting)) - sum(map(expect, blocked)) - spent
         sharing = min(max(workers, len(working)), len(waiting) - len(blocked))
-        left = max(ahead, 0.0) / max(sharing, 1)
+        left = ahead / max(sharing, 1)
     states = list(state.values())
     counts = states.count("done"), states.count("failed"), len(blocked)
     return Outlook(len(units), *counts, working, left)

@@ -4,19 +4,20 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from bench.baselines import Cut, facts_of
+from bench.baselines import Cut, facts_of, settled
 from bench.data import load_suite, outlier_training_set, prepare_shifts, training_set
 from bench.environment import choose_device, program
 from bench.errors import BenchError
 from bench.evaluation import check_kind
-from bench.plans import Plan, fresh_model
+from bench.plans import Plan, check_trainable, fresh_model
 from bench.protocol import Protocol, protocol_named, usual
+from bench.pruners.fitting import check_fits
 from bench.pruners.named import source_of
 from bench.recipes import recipe_named
 from bench.records import canonical_json
@@ -66,16 +67,18 @@ def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> l
         root: Data root.
 
     Raises:
-        BenchError: If the grid names something unknown, or data that is missing.
+        BenchError: If the grid names something unknown, what does not go together, or data that
+            is missing.
     """
     found: dict[str, Unit] = {}
-    pruned = [(cut, _cut_facts(cut)) for cut in cuts(grid)]
-    names: list[str | None] = [*grid.architectures] or [None]
-    for seed, suite, name in product(grid.seeds, grid.suites, names):
-        plan = Plan(suite, name, seed, grid.recipe, device, root)
+    pruned = [(cut, settled(cut), _cut_facts(cut)) for cut in cuts(grid)]
+    networks: list[str | None] = [*grid.architectures] or [None]
+    for seed, suite, network in product(grid.seeds, grid.suites, networks):
+        plan = Plan(suite, network, seed, grid.recipe, device, root)
         protocol = protocol_named(grid.preset) if grid.preset else usual(plan.kind)
         check_kind(plan.kind, protocol, suite)
-        _check_network(suite, name)
+        _check_network(suite, network)
+        check_trainable(plan)
         start = {
             **_training(plan),
             "data": _data(suite, root, grid.limit, protocol.native_outlier_size),
@@ -86,7 +89,9 @@ def units_of(grid: Grid, *, device: str = "auto", root: Path | None = None) -> l
         named = f"{suite} {plan.network}"
         dense = Unit(_key(start), f"{named} dense {seed}", plan, None, None, protocol, grid.limit)
         found[dense.key] = dense
-        for cut, facts in pruned:
+        for cut, how, facts in pruned:
+            name, (pruner, _, changed) = how
+            check_fits(plan.network, plan.kind, name, pruner, changed)
             key = _cut_key(dense, facts)
             unit = replace(
                 dense, key=key, name=f"{named} {facts['slug']} {seed}", cut=cut, parent=dense
@@ -132,7 +137,7 @@ def _training(plan: Plan) -> Mapping[str, Any]:
         "suite": plan.suite,
         "architecture": plan.network,
         "seed": plan.seed,
-        "recipe": [plan.recipe_name, asdict(recipe)],
+        "recipe": [plan.recipe_name, repr(recipe)],
         "training": _training_data(plan.suite, plan.root, recipe.images),
         "device": choose_device(plan.device).type,
     }

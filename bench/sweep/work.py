@@ -155,6 +155,15 @@ def made(unit: Unit, out: Path, progress: Progress) -> Path:
         return prune(unit.plan, unit.cut, folder, parent=parent, progress=progress)
 
 
+def checkpoints(unit: Unit, out: Path) -> set[tuple[str, int]]:
+    """Name and time of each file from which the unfinished work at a unit could go on."""
+    found = set()
+    for file in out.glob(f".{unit.folder}.*.unfinished/*"):
+        with suppress(FileNotFoundError):
+            found.add((file.name, file.stat().st_mtime_ns))
+    return found
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Waits until nobody else makes a folder, and clears away what those left who were killed."""
@@ -189,9 +198,12 @@ def _renewing(unit: Unit, place: Workplace, store: Store, owner: str) -> Iterato
         note = f"{what} {done}/{total}"
 
     def beat() -> None:
+        before = checkpoints(unit, place.out)
         while not ended.wait(place.lease / RENEWED):
+            now = checkpoints(unit, place.out)
             with suppress(BenchError):  # busy or gone: the end of the unit will tell
-                renew(store, unit.key, owner, note, lease=place.lease)
+                renew(store, unit.key, owner, note, lease=place.lease, advanced=now != before)
+                before = now
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import BenchError
+from bench.files import write_atomically
 from bench.records import file_bytes, from_json
 from bench.store import open_store
 from bench.store.claims import Wanted, claim, finish
@@ -40,11 +41,15 @@ def swept(store, *evaluations):
 def test_each_network_gets_a_folder_and_each_seed_a_record(dense, scored, tmp_path):
     other, beside = of_seed(scored.run, 7), replace(scored.run, limit=50)
     out = tmp_path / "submissions"
-    (out / "grid-old").mkdir(parents=True)
+    for name, record in (("grid-old", "run-1.json.gz"), ("grid-of-a-stranger", "run.json")):
+        write_atomically(out / name / record, b"")
     with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
         swept(store, scored, (other, {}), (beside, {}))
         ship(TWO, store, dense.parent, out)
-    assert [path.name for path in out.iterdir() if path.is_dir()] == ["grid-dense"]
+    assert {path.name for path in out.iterdir() if path.is_dir()} == {
+        "grid-dense",
+        "grid-of-a-stranger",
+    }
     folder = out / "grid-dense"
     records = {path.name: path for path in folder.glob("run-*")}
     assert set(records) == {"run-1234.json.gz", "run-7.json.gz"}

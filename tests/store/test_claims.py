@@ -177,6 +177,15 @@ def test_a_unit_at_which_workers_die_is_to_blame_itself(store):
     assert f"died {DEATHS} times" in status_of(store, KEYS)[DENSE.key].note
 
 
+def test_deaths_between_which_work_was_kept_are_forgiven(store):
+    for number in range(2 * DEATHS):
+        owner = f"worker {number}"
+        assert claim(store, UNITS, owner) == DENSE.key
+        renew(store, DENSE.key, owner, "training 1/2", advanced=number % 2 == 0)
+        give_back(store, {owner}.__contains__, blame=True)
+    assert state(store, DENSE) == "claimed"
+
+
 def test_a_unit_that_others_gave_up_is_not_to_blame(store):
     for number in range(2 * DEATHS):
         assert claim(store, UNITS, f"worker {number}") == DENSE.key

@@ -130,9 +130,11 @@ def test_durations_are_read_at_a_glance(seconds, text):
 @pytest.mark.parametrize(
     ("text", "words", "code"),
     [
+        ("", [], "E-GRID"),
         ("seeds = []", [], "E-GRID"),
         ('suites = ["nowhere"]', [], "E-UNKNOWN-SUITE"),
         (GRID.replace("snip", "snap"), [], "E-BAD-VALUE"),
+        (GRID, ["--out", "grid.toml/folder"], "E-BAD-VALUE"),
         (GRID, ["--store", "sqlite:///no/such/folder/bench.db"], "E-NO-STORE"),
         (GRID, ["--store", "postgresql+psycopg://bench@127.0.0.1:1/bench"], "E-NO-STORE"),
     ],

@@ -48,14 +48,16 @@ def test_options_become_what_would_be_typed(tmp_path):
     }
 
 
-def test_an_empty_file_is_one_dense_network_on_digits(tmp_path):
-    grid = read_grid(written(tmp_path, ""))
+def test_what_is_left_out_is_one_dense_network_on_digits(tmp_path):
+    grid = read_grid(written(tmp_path, "limit = 10"))
     assert (grid.suites, grid.seeds, grid.pruners) == (["digits"], [1234], [])
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("", "is empty"),
+        ("# nothing yet", "is empty"),
         ("suites = []", "suites: got []"),
         ("seeds = []", "seeds: got []"),
         ("seeds = [-1]", "seeds.0: got -1"),

@@ -16,9 +16,9 @@ import pytest
 
 from bench.errors import BenchError
 from bench.store import open_store
-from bench.store.claims import status_of
+from bench.store.claims import DEATHS, status_of
 from bench.sweep.local import work_locally
-from bench.sweep.work import work
+from bench.sweep.work import checkpoints, work
 from tests.sweep.faults import units as fault_units
 from tests.sweep.grids import content, small, workplace
 
@@ -107,6 +107,48 @@ def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
     work(workplace(small(seeds=seeds), whole, tmp_path / "whole"))
     assert content(url) == content(whole)
     assert not list((tmp_path / "out").glob(".*.unfinished"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_a_unit_that_ends_its_workers_fails_alone(end, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("deadly.py").write_text(f"import os, signal\n\ndef prune(scoring):\n    {end}\n")
+    units = small(pruners=["deadly:prune", "magnitude"])
+    url = f"sqlite:///{tmp_path / 'bench.db'}"
+    work_locally(workplace(units, url, tmp_path), workers=1, threads=1, look=lambda store: None)
+    with open_store(url, readonly=True) as store:
+        states = status_of(store)
+    assert [states[unit.key].state for unit in units] == ["done", "failed", "done"]
+    assert f"died {DEATHS} times" in states[units[1].key].note
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_after_every_checkpoint_is_not_the_units_fault(tmp_path):
+    url, ended, kills = f"sqlite:///{tmp_path / 'bench.db'}", threading.Event(), []
+    place = workplace(small(pruners=[], sparsities=[]), url, tmp_path, lease=0.4)
+    (unit,) = place.units
+
+    def kill() -> None:
+        seen = checkpoints(unit, place.out)
+        while len(kills) < 2 * DEATHS and not ended.wait(0.02):
+            if checkpoints(unit, place.out) - seen:
+                time.sleep(place.lease)  # in which it says so
+                seen = checkpoints(unit, place.out)
+                for child in multiprocessing.active_children():
+                    child.kill()
+                kills.append(len(seen))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        work_locally(place, workers=1, threads=1, look=lambda store: None)
+    finally:
+        ended.set()
+        killer.join()
+    with open_store(url, readonly=True) as store:
+        assert status_of(store)[unit.key].state == "done"
+    assert len(kills) > DEATHS
 
 
 def test_workers_that_are_always_killed_before_they_begin_end_the_sweep(url, tmp_path):

@@ -51,6 +51,28 @@ def test_one_dense_network_serves_every_pruner_of_its_seed():
     assert all(unit.wanted.after in (None, *parents) for unit in units)
 
 
+def test_bayesian_networks_have_units_of_their_own():
+    units = planned(architectures=["bayesian:lenet5-plain"], pruners=["snr", "snr-s"], seeds=[1])
+    assert len(keys(units)) == len(units) == 5
+    assert {unit.plan.recipe_name for unit in units} == {"bayesian-digits-20"}
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ({"pruners": ["snr"]}, "weights have no noise"),
+        ({"architectures": ["bayesian:lenet5-plain"], "pruners": ["edge-popup"]}, "a bayesian one"),
+        ({"architectures": ["bayesian:lenet5-plain"], "recipe": "digits-20"}, "got digits-20 for"),
+        ({"recipe": "bayesian-digits-20"}, "got bayesian-digits-20 for lenet5"),
+        ({"architectures": ["glow-tiny"], "pruners": ["cropit-s"]}, "cropit-s"),
+        ({"architectures": ["glow-tiny"], "pruners": ["snr"]}, "weights have no noise"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_any_work(grid, said):
+    with pytest.raises(BenchError, match=f"E-BAD-VALUE.*{said}"):
+        planned(**grid)
+
+
 def test_the_same_twice_is_one_unit():
     twice = planned(pruners=["snip", "snip", "magnitude"], seeds=[1, 1, 2])
     assert keys(twice) == keys(planned())
