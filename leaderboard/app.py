@@ -51,10 +51,11 @@ def _source() -> Source | None:
     try:
         return opened((url, shipped) if shipped else (url,))
     except BenchError as error:
-        st.error(error.message)
-    if not shipped:
-        st.text("Make a store with `bench demo`, then open its page with the command it prints.")
-        return None
+        if not shipped:
+            st.error(error.message)
+            st.text("Make one with `bench demo`, then open its page with the command it prints.")
+            return None
+        st.warning(error.message)
     st.text("Shown are the runs that the project ships.")
     return opened((shipped,))
 

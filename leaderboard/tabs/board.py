@@ -35,6 +35,7 @@ def show(view: View) -> None:
     """Draws the ranking."""
     by, columns = _columns(usual(view.group))
     st.caption(explained(by, to_dense=view.to_dense))
+    _say_recipes(view.rows)
     families = ratios(view) if view.to_dense else _means(view)
     table = board(view.rows, by, columns, families)
     if table.empty:
@@ -57,6 +58,12 @@ def show(view: View) -> None:
             st.text(f"{flag}: {FLAGS[flag].meaning}.")
     _exports(table)
     st.caption(CONVENTIONS)
+
+
+def _say_recipes(rows: pd.DataFrame) -> None:
+    """Says where longer and shorter trainings stand in one ranking."""
+    if (recipes := rows["recipe"].nunique()) > 1:
+        st.caption(f"Of {recipes} training recipes: a filter on the left shows one alone.")
 
 
 def _means(view: View) -> pd.DataFrame | None:

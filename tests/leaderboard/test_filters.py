@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from bench.protocol import PROTOCOLS
 from bench.records import Run, file_bytes
 from bench.store import Outcome, open_store, save_run
-from leaderboard.shipped import shipped_store
+from leaderboard.shipped import SUBMISSIONS, shipped_store
 from leaderboard.source import opened
 from tests.factories import fill, some_run
 from tests.leaderboard.visits import at, choose, said, settled, switch, table
@@ -129,8 +129,19 @@ def test_a_grid_is_shipped_as_one_packed_record_a_seed(url, shipped, tmp_path):
 def test_without_a_store_the_shipped_runs_are_shown_and_the_store_is_missed(file_url, shipped):
     page = at()
     assert slugs(page) == ["imp-0.9"]
-    assert ["no such file" in line.value for line in page.error] == [True]
+    assert ["no such file" in line.value for line in page.warning] == [True]
+    assert len(page.error) == 0
     assert [line.value for line in page.main.text] == ["Shown are the runs that the project ships."]
+
+
+@pytest.mark.usefixtures("file_url")
+def test_a_clone_without_a_store_opens_on_the_grid_and_says_that_recipes_differ(monkeypatch):
+    monkeypatch.setattr("leaderboard.shipped.SUBMISSIONS", SUBMISSIONS)
+    page = at()
+    assert any("Of 2 training recipes" in line.value for line in page.caption)
+    rows = table(at(means="true", recipe="short-10"))
+    assert len(rows) == 53
+    assert set(rows["seeds"]) == {3}
 
 
 def test_of_two_records_of_a_run_that_of_more_trust_is_shown(url, shipped):
