@@ -16,13 +16,12 @@ from bench.environment import choose_device
 from bench.errors import BenchError
 from bench.store import Store, open_store
 from bench.store.claims import give_back, status_of
-from bench.sweep.work import Workplace, gone, work
+from bench.sweep.work import Workplace, check_idle, gone, work
 
 PAUSE = 0.2  # seconds between two looks at the workers
 GRACE = 10.0  # seconds in which a worker may end by itself
 FAULT = 1  # exit code of Python after an error that nobody caught
 TERMINATED = 128 + signal.SIGTERM  # exit code of a worker that was asked to end
-IDLE = 20  # workers killed one after another, none at a unit, after which others would be too
 
 
 def work_locally(
@@ -37,8 +36,8 @@ def work_locally(
         look: Called again and again while they work.
 
     Raises:
-        BenchError: What a worker could not go on after, as E-DISK-FULL; E-WORKERS-KILLED if `IDLE`
-            of them are killed one after another while none works at a unit.
+        BenchError: What a worker could not go on after, as E-DISK-FULL; E-WORKERS-KILLED if too
+            many are killed one after another while none works at a unit.
     """
     spawn = multiprocessing.get_context("spawn")
     told = spawn.SimpleQueue()
@@ -64,7 +63,7 @@ def work_locally(
                     if not worked and any(one.exitcode == FAULT for one in ended):
                         raise _error(None)
                     idle = 0 if worked else idle + killed
-                    _check_idle(idle)
+                    check_idle(idle)
                     processes += [begun() for _ in range(killed)]
         finally:
             for process in processes:
@@ -85,15 +84,6 @@ def _error(told: tuple[str, str] | None) -> Exception:
 
 def _at_work(store: Store) -> bool:
     return any(one.state == "claimed" and not one.lapsed for one in status_of(store).values())
-
-
-def _check_idle(idle: int) -> None:
-    if idle >= IDLE:
-        raise BenchError(
-            "E-WORKERS-KILLED",
-            f"got {idle} workers killed one after another before they began a unit, mostly for "
-            "want of memory; take fewer --workers",
-        )
 
 
 def _worker(place: Workplace, threads: int, told: "SimpleQueue[tuple[str, str] | None]") -> None:

@@ -20,7 +20,7 @@ from bench.environment import choose_device
 from bench.errors import BenchError
 from bench.store import Store, open_store
 from bench.store.claims import give_back
-from bench.sweep.work import Workplace, gone, owner_here, work
+from bench.sweep.work import Workplace, check_idle, gone, owner_here, work
 
 PAUSE = 1.0  # seconds between two looks at the store
 PATIENCE = 60  # seconds until the cluster has to have answered, slow disks included
@@ -194,6 +194,7 @@ class _Crew:
     def __init__(self, ray: Any, place: Workplace, threads: int, gpus: float) -> None:
         self.ray = ray
         self.kind = ray.remote(num_cpus=threads, num_gpus=gpus, max_restarts=0)(_Worker)
+        self.idle = 0  # that died one after another while they started
         self.task = (ray.put(place), threads, Path.cwd(), _devices(place))
 
     def begun(self) -> _Member:
@@ -220,21 +221,33 @@ class _Crew:
         except errors.ActorUnavailableError:  # on a lost node, perhaps: the lease will end
             return True
         except (errors.ActorDiedError, errors.OutOfMemoryError):
-            owner, node = self._where(one)
-            alive = {each["NodeID"] for each in self.ray.nodes() if each["Alive"]}
-            give_back(store, lambda claimed: claimed.startswith(owner), blame=node in alive)
+            self._clear_up(self._where(one), store)
             return True
         if told:
             raise BenchError(*told)
         return False
 
-    def _where(self, one: _Member) -> tuple[str, str]:
-        """Where a dead one was; raises if it died before it could tell, as the next one would."""
+    def _clear_up(self, where: tuple[str, str] | None, store: Store) -> None:
+        """Gives back the claim of one that died somewhere, or while it started."""
+        self.idle = 0 if where else self.idle + 1
+        check_idle(self.idle)
+        if where:
+            owner, node = where
+            alive = {each["NodeID"] for each in self.ray.nodes() if each["Alive"]}
+            give_back(store, lambda claimed: claimed.startswith(owner), blame=node in alive)
+
+    def _where(self, one: _Member) -> tuple[str, str] | None:
+        """Where a dead one was; None if it died before it could tell.
+
+        Raises:
+            BenchError: E-MISSING-PACKAGE if it could not start, as the next one could not.
+        """
         try:
-            return self.ray.get(one.where)
+            where: tuple[str, str] = self.ray.get(one.where)
+            return where
         except self.ray.exceptions.ActorDiedError as error:
             if not error.actor_init_failed:
-                raise
+                return None
             why = str(error).strip().rpartition("\n")[2]
             raise BenchError(
                 "E-MISSING-PACKAGE",

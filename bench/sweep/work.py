@@ -35,6 +35,9 @@ PAUSE = 0.5  # seconds until a worker without a ready unit looks again
 OF_THE_PLACE = ("E-NO-STORE", "E-DISK-FULL")  # errors that no other unit would escape
 
 
+IDLE = 20  # workers killed one after another, none at a unit, after which others would be too
+
+
 @dataclass(frozen=True, slots=True)
 class Workplace:
     """Where the work is done.
@@ -74,6 +77,20 @@ def work(place: Workplace) -> None:
                 time.sleep(PAUSE)
             else:
                 return
+
+
+def check_idle(idle: int) -> None:
+    """Refuses to begin yet another worker where so many died before they began a unit.
+
+    Raises:
+        BenchError: E-WORKERS-KILLED.
+    """
+    if idle >= IDLE:
+        raise BenchError(
+            "E-WORKERS-KILLED",
+            f"got {idle} workers killed one after another before they began a unit, mostly for "
+            "want of memory; take fewer --workers",
+        )
 
 
 def _check_program(place: Workplace) -> None:

@@ -118,6 +118,18 @@ def test_a_unit_that_kills_its_workers_fails_and_the_sweep_ends(
 
 
 @pytest.mark.slow
+def test_a_worker_that_dies_while_it_starts_is_begun_again(cluster, nothing, tmp_path, capfd):
+    trap = tmp_path / "torch.py"
+    trap.write_text("import os, pathlib\npathlib.Path(__file__).unlink()\nos._exit(1)")
+    node = cluster.add_node(**NODE, env_vars={"PYTHONPATH": str(tmp_path)})
+    with driven(nothing, cluster.address):
+        pass
+    cluster.remove_node(node)
+    assert not trap.exists()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
 def test_a_node_that_cannot_load_the_package_is_named_as_the_reason(
     cluster, nothing, tmp_path, capfd
 ):
