@@ -93,7 +93,10 @@ def _worker(place: Workplace, threads: int, told: "SimpleQueue[tuple[str, str] |
     torch.set_num_threads(threads)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it tidies up
     try:
-        work(place)
+        try:
+            work(place)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends already
     except BenchError as error:
         told.put((error.code, error.message))
     except KeyboardInterrupt:

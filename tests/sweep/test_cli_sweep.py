@@ -5,13 +5,18 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.cli.watching import _table, code_of, duration, watching
+from bench.errors import BenchError
 from bench.store import open_store
 from bench.store.claims import Status, claim, fail, finish, renew, status_of
 from bench.sweep.outlook import Outlook, outlook
@@ -164,6 +169,42 @@ def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     line = [sys.executable, "-m", "bench", "sweep", "grid.toml", "--device", "cpu", *words]
     return subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_a_database_that_goes_away_is_one_line_and_what_is_done_stays(
+    postgresql, postgresql_server, tmp_path
+):
+    (tmp_path / "grid.toml").write_text(GRID)
+    words = ["--store", postgresql, "--workers", "1", "--quiet"]
+    with ThreadPoolExecutor() as pool:
+        begun = pool.submit(command, tmp_path, *words)
+        while not (first := done(postgresql)):
+            assert not begun.done(), begun.result().stderr
+            time.sleep(0.1)
+        with psycopg.connect(f"postgresql://{postgresql_server}/postgres", autocommit=True) as to:
+            name = postgresql.rpartition("/")[2]
+            to.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            to.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+            ended = begun.result()
+            to.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.startswith("E-NO-STORE: ")
+    assert len(ended.stderr.splitlines()) == 1
+    again = command(tmp_path, *words)
+    assert again.returncode == 0, again.stderr
+    after = done(postgresql)
+    assert len(after) == 3
+    assert first.items() <= after.items()
+
+
+def done(url: str) -> dict[str, float]:
+    """Key -> seconds of each unit that is done; none where there is no store yet."""
+    with suppress(BenchError), open_store(url, readonly=True) as store:
+        return {k: one.seconds for k, one in status_of(store).items() if one.state == "done"}
+    return {}
 
 
 MENDED = """
