@@ -9,7 +9,7 @@ import pandas as pd
 from bench.errors import BenchError
 from bench.headline import HEADLINE, higher_is_better
 from bench.protocol import METRICS
-from bench.ranking import GROUP, PRUNED, any_of, stated_sparsity
+from bench.ranking import GROUP, PRUNED, any_of, of_each_seed, stated_sparsity
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -182,9 +182,10 @@ def area(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def _means(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """For each family and sparsity the means over seeds, `sparsity` and `height`."""
-    grouped = table.assign(level=stated_sparsity).groupby(
-        [*CURVE, "level"], dropna=False, sort=True
-    )
+    placed = table.assign(level=stated_sparsity)
+    if {"seed", "trust", "started"} <= set(placed):  # runs, not ratios
+        placed = of_each_seed(placed, [*CURVE, "level"])
+    grouped = placed.groupby([*CURVE, "level"], dropna=False, sort=True)
     means = grouped.agg(sparsity=("sparsity", "mean"))
     means["height"] = grouped[column].mean(skipna=False)
     return means.reset_index().sort_values(["sparsity", "height"])

@@ -36,6 +36,9 @@ RUN_COLUMNS = [
     "trust",
 ]
 
+# Of one type also where no run declares any
+WORDS = ["recipe", "pruner", "moment", "scope", "structure"]
+SHARES = ["sparsity", "declared_sparsity"]
 DUPLICATE = "duplicate-weights"
 
 
@@ -51,6 +54,7 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
         another entry of the group has, that they are `duplicate-weights`.
     """
     table = runs.set_index("run_id")[[*RUN_COLUMNS, *GROUP, *HEADLINE, "missing"]]
+    table = table.astype(dict.fromkeys(WORDS, "str") | dict.fromkeys(SHARES, float))
     table["flags"] = table["flags"].where(~_duplicated(table), table["flags"] + f" {DUPLICATE}")
     table["flags"] = table["flags"].str.strip()
     return table.sort_index()
@@ -93,7 +97,7 @@ def to_dense(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """
     seeded = table.dropna(subset=["seed"])
     single = ~seeded["kind"].isin(SEVERAL)
-    dense = _of_each_seed(seeded[single & (seeded["pruner"] == "dense")], FAMILY)
+    dense = of_each_seed(seeded[single & (seeded["pruner"] == "dense")], FAMILY)
     paired = seeded.merge(
         dense[[*FAMILY, "seed", *columns]], on=[*FAMILY, "seed"], suffixes=("", "_dense")
     )
@@ -122,7 +126,7 @@ def over_seeds(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """
     told = stated_sparsity(table)
     keys = [*GROUP, *PRUNED, "declared_sparsity"]
-    runs = _of_each_seed(table.assign(declared_sparsity=told), keys)
+    runs = of_each_seed(table.assign(declared_sparsity=told), keys)
     grouped = runs.groupby(keys, dropna=False, sort=True)
     result = grouped.agg(
         flags=("flags", any_of),
@@ -141,7 +145,7 @@ def stated_sparsity(table: pd.DataFrame) -> pd.Series:
     return table["declared_sparsity"].fillna(table["sparsity"].round(3))
 
 
-def _of_each_seed(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def of_each_seed(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Of the runs of one seed that are the same in these columns one; those without seed all.
 
     With a column `trusted`, the place of the level of trust.

@@ -39,7 +39,10 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    safe = frame.map(lambda cell: _harmless(cell) if isinstance(cell, str) else cell)
+    def plain(cell: object) -> object:
+        return _harmless(cell) if isinstance(cell, str) else cell
+
+    safe = frame.map(plain).set_axis([plain(name) for name in frame], axis="columns")
     return safe.to_csv(index=False, lineterminator="\n").encode()
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from bench.errors import BenchError
 from leaderboard.filters import chosen
 from leaderboard.shipped import shipped_store
-from leaderboard.source import Source, opened
+from leaderboard.source import Source, joined, opened
 from leaderboard.tabs import TABS
 
 
@@ -45,19 +45,26 @@ def _draw(source: Source) -> None:
 
 
 def _source() -> Source | None:
-    """The store and the shipped runs; None after saying why there are none."""
-    url = os.environ.get("BENCH_STORE", "sqlite:///bench.db")
-    shipped = shipped_store()
-    try:
-        return opened((url, shipped) if shipped else (url,))
-    except BenchError as error:
-        if not shipped:
-            st.error(error.message)
-            st.text("Make one with `bench demo`, then open its page with the command it prints.")
-            return None
-        st.warning(error.message)
-    st.text("Shown are the runs that the project ships.")
-    return opened((shipped,))
+    """The store and the shipped runs, as far as they can be opened; None after saying why."""
+    own = os.environ.get("BENCH_STORE", "sqlite:///bench.db")
+    found, problems = [], []
+    for place in (lambda: own, shipped_store):
+        try:
+            if url := place():
+                found.append(opened((url,)))
+        except BenchError as error:
+            problems.append(error.message)
+        except OSError as error:  # of the cache
+            problems.append(f"The shipped runs cannot be kept: {error}")
+    for problem in problems:
+        (st.warning if found else st.error)(problem)
+    if not found:
+        st.text("Make a store with `bench demo`, then open its page with the command it prints.")
+        return None
+    source = joined(found)
+    if own not in source.urls:
+        st.text("Shown are the runs that the project ships.")
+    return source
 
 
 main()

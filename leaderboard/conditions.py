@@ -15,9 +15,9 @@ MEAN, ALL = "mean", "all"
 
 def say_if_missing(key: str, offered: Collection[str]) -> None:
     """Says of a link that asks for what is not offered that something else is shown."""
-    asked = st.query_params.get(key)
-    if asked and asked not in offered:
-        st.text(f"The link asks for {asked!r}, which is not here; something else is shown.")
+    for asked in st.query_params.get_all(key):
+        if asked and asked not in offered:
+            st.text(f"The link asks for {asked!r}, which is not here; something else is shown.")
 
 
 def protocol_of(view: View) -> Protocol:

@@ -45,6 +45,8 @@ def chosen(source: Source) -> View:
             "Search", key="search", bind="query-params", placeholder="name, pruner, flag …"
         )
         rows = _containing(group, str(text or ""))
+        for column in (name for name in WORDS if name in st.query_params):
+            say_if_missing(column, set(group[column].fillna(NOT_DECLARED)))
         with st.expander("Filters"):
             rows = _of_sparsity(_with_words(rows, group), group)
             flagged = st.toggle(
@@ -100,4 +102,4 @@ def _of_sparsity(rows: pd.DataFrame, group: pd.DataFrame) -> pd.DataFrame:
     )
     if (low, high) == (0.0, 1.0):
         return rows
-    return rows[rows["sparsity"].between(low - 1e-9, high + 1e-9)]
+    return rows[rows["sparsity"].round(2).between(low - 1e-9, high + 1e-9)]  # to a step

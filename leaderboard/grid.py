@@ -46,7 +46,7 @@ def harmless(frame: pd.DataFrame) -> pd.DataFrame:
     result = frame.copy(deep=False)
     for column in frame.select_dtypes(["str", "object"]):
         result[column] = frame[column].map(_plain)
-    return result
+    return result.set_axis([_plain(name) for name in frame], axis="columns")
 
 
 def _plain(cell: object) -> object:

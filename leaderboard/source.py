@@ -100,6 +100,12 @@ def opened(urls: tuple[str, ...]) -> Source:
     return Source(urls, tuple(heads))
 
 
+def joined(sources: Sequence[Source]) -> Source:
+    """Several sources read as one."""
+    urls = tuple(url for source in sources for url in source.urls)
+    return Source(urls, tuple(head for source in sources for head in source.heads))
+
+
 class Runs(NamedTuple):
     """All runs of a source.
 

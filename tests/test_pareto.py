@@ -190,6 +190,13 @@ def test_a_family_without_an_area_says_why_and_leaves_the_range_as_it_is(points,
     assert found.loc["whole", ["low", "high", "area"]].tolist() == pytest.approx([0.5, 0.9, 0.7])
 
 
+def test_of_several_runs_of_a_seed_that_of_most_trust_counts():
+    told = {"seed": 1, "started": "2026"}
+    official = curve("a", (0.5, 0.9), (0.9, 0.8), trust="official", **told)
+    stranger = curve("a", (0.5, 0.1), trust="self-reported", **told)
+    assert areas(official, stranger).loc["a", "area"] == pytest.approx(0.85)
+
+
 def test_one_seed_that_failed_takes_its_sparsity_with_it():
     broken = curve("a", (0.5, 0.7), (0.9, 0.7), (0.9, None))
     assert areas(broken, curve("b", (0.5, 1), (0.9, 1))).loc["a", "why"].endswith("sparsity 0.9")

@@ -43,7 +43,7 @@ def show(view: View) -> None:
         return
     leaders = list(table.index[table[by].notna()][:TESTED]) if families is None else []
     if leaders:
-        table = with_intervals(table, view.source.standings(leaders, by))
+        table = with_intervals(table, by, view.source.standings(leaders, by))
     part = _page(table)
     drawn = partial(ticked, key="ranking") if families is None else grid
     runs = drawn(
@@ -134,7 +134,9 @@ def _config(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
             help="Equal numbers: chance does not tell the run from the best with this number.",
         ),
         "between": words(
-            "ranks", help="Ranks that are possible, at 95 % for all pairs together (Holm)."
+            "ranks",
+            help="Ranks that are possible, at 95 % for all pairs together (Holm). Only the best "
+            f"{TESTED} are tested: + is that rank or a lower one.",
         ),
         "slug": words("name", pinned=True),
         "sparsity": number(format="%.3f", help="Share of weights that are zero or gone, measured."),

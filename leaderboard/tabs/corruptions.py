@@ -30,8 +30,7 @@ def show(view: View) -> None:
     with st.container(horizontal=True):
         conditions, metric = _conditions(view)
         view = of_recipe(view)
-    found = len(view.rows)
-    view = _best(view, "shift" if metric == "accuracy" else "shift_auroc")
+    view, found = _best(view, "shift" if metric == "accuracy" else "shift_auroc")
     if view.rows.empty:
         st.info(NO_DENSE)
         return
@@ -50,7 +49,7 @@ def show(view: View) -> None:
     if cells.empty:
         st.info(NO_DENSE)
         return
-    if len(view.rows) < found:
+    if found > ROWS:
         st.caption(
             f"Shown are the best {ROWS} by the mean over all corruptions and severities; the "
             "filters on the left choose others."
@@ -58,13 +57,14 @@ def show(view: View) -> None:
     _draw(cells, diverging=view.to_dense)
 
 
-def _best(view: View, column: str) -> View:
-    """The view of as many runs, or ways of pruning, as a heat map has room for."""
+def _best(view: View, column: str) -> tuple[View, int]:
+    """The view of as many runs, or ways of pruning, as a heat map has room for; how many are."""
     relative = ratios(view)
     if relative is None:
-        return replace(view, rows=_highest(view.rows, column))
-    best = _highest(families_of(view.rows, relative), column)
-    return replace(view, rows=runs_of(view.rows, best))
+        return replace(view, rows=_highest(view.rows, column)), len(view.rows)
+    families = families_of(view.rows, relative)
+    best = _highest(families, column)
+    return replace(view, rows=runs_of(view.rows, best)), len(families)
 
 
 def _highest(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -15,7 +15,9 @@ def show(view: View) -> None:
     order = view.rows.assign(several=view.rows["kind"].isin(SEVERAL)).sort_values(
         ["several", "accuracy"], ascending=False, kind="stable"
     )
-    rows, dense = view.rows.loc[order.index[:ROWS]], references(view.group)[:ROWS]
+    rows = view.rows.loc[order.index[:ROWS]]
+    dense = references(view.group[view.group["architecture"].isin(rows["architecture"])])
+    dense = dense.groupby("architecture").head(ROWS)
     ids = list(rows.index.union(dense.index))
     scores = view.source.scores(ids, task="cost", metric=tuple(RATIOS))
     table = efficiency(rows, dense, scores)

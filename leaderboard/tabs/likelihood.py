@@ -2,6 +2,7 @@
 
 from urllib.parse import urlencode
 
+import pandas as pd
 import streamlit as st
 
 from bench.densities import window
@@ -39,19 +40,29 @@ def show(view: View) -> None:
         "bar is a twentieth of the images."
     )
     drawn = histograms(scores)
-    domain = window(part["low"].tolist() for _, part in drawn.groupby(["run_id", "set"]))
-    sets = [view.suite, *(name for name in drawn["set"].unique() if name != view.suite)]
-    for run in chosen:
-        st.text(f"{offered[run]} · sparsity {rows.loc[run, 'sparsity']:.3g}")
-        st.altair_chart(
-            histogram(drawn[drawn["run_id"] == run], sets, domain),
-            width="stretch",
-            alt=f"Histogram of log-densities by {offered[run]}. The table below has its numbers.",
-        )
+    if drawn.empty:
+        st.info("None of these flows has a log-density: it was not measured, or it failed.")
+    else:
+        _draw(drawn, {run: rows.loc[run, "sparsity"] for run in chosen}, offered, view.suite)
     grid(
         table(rows.loc[chosen], scores, view.suite, {run: offered[run] for run in chosen}),
         alt="Bits per dimension, and AUROC of each outlier set, by flow",
     )
+
+
+def _draw(
+    drawn: pd.DataFrame, sparsity: dict[str, float], names: dict[str, str], suite: str
+) -> None:
+    """A chart for each run, all over the same densities."""
+    domain = window(part["low"].tolist() for _, part in drawn.groupby(["run_id", "set"]))
+    sets = [suite, *(name for name in drawn["set"].unique() if name != suite)]
+    for run, share in sparsity.items():
+        st.text(f"{names[run]} · sparsity {share:.3g}")
+        st.altair_chart(
+            histogram(drawn[drawn["run_id"] == run], sets, domain),
+            width="stretch",
+            alt=f"Histogram of log-densities by {names[run]}. The table below has its numbers.",
+        )
 
 
 def _elsewhere(view: View) -> None:

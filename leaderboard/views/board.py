@@ -11,7 +11,7 @@ from leaderboard.views.compared import families_of
 RUN = ("rank", "slug", "pruner", "sparsity")
 FAMILY = ("rank", "pruner", "sparsity", "seeds")
 ABOUT_RUN = ("architecture", "moment", "scope", "structure", "kind", "recipe", "seed", "trust")
-ABOUT_FAMILY = ("architecture", "moment", "scope", "structure", "recipe", "trust")
+ABOUT_FAMILY = ("architecture", "moment", "scope", "structure", "kind", "recipe", "trust")
 
 
 def board(
@@ -49,19 +49,22 @@ def board(
     return table.loc[:, ~empty | table.columns.isin(kept)]
 
 
-def with_intervals(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def with_intervals(table: pd.DataFrame, by: str, found: pd.DataFrame) -> pd.DataFrame:
     """A ranking of runs with `tie` and `between` beside the rank.
 
     Args:
         table: What `board` returns of runs.
+        by: What ranks it.
         found: `bench.standings.standings` of its first rows.
 
     Returns:
         The same with `tie`, the first rank of those that chance does not tell apart, and
-        `between`, e.g. `2–5`, the ranks that are possible; empty where nothing was tested.
+        `between`, e.g. `2–5`, the ranks that are possible, `2–5+` if others that were not tested
+        may be better too; empty where nothing was tested.
     """
+    last = len(found) if table[by].notna().sum() > len(found) else None
     ranks = [
-        "" if pd.isna(low) else f"{low}" if low == high else f"{low}–{high}"
+        "" if pd.isna(low) else _between(low, high) + ("+" if high == last else "")
         for low, high in zip(found["low"], found["high"], strict=True)
     ]
     between = pd.Series(ranks, found.index, dtype="str")
@@ -69,6 +72,10 @@ def with_intervals(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     result.insert(1, "tie", found["tie"].reindex(table.index))
     result.insert(2, "between", between.reindex(table.index, fill_value=""))
     return result
+
+
+def _between(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low}–{high}"
 
 
 def _named(missing: str, columns: Sequence[str]) -> str:

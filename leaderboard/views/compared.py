@@ -10,7 +10,7 @@ from bench.ranking import GROUP, PRUNED, stated_sparsity
 from leaderboard.views.marks import NOT_DECLARED
 
 # What tells runs of one name apart, and families
-MORE = ["seed", "moment", "scope", "structure", "architecture", "recipe", "trust"]
+MORE = ["seed", "kind", "moment", "scope", "structure", "architecture", "recipe", "trust"]
 
 RELATIVE = (
     "Numbers are ratios to the dense run of the same seed (of logarithms differences), and means "

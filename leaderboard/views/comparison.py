@@ -68,7 +68,8 @@ def disagreements(suite: str, first: Answers, second: Answers) -> pd.DataFrame:
             "sure": np.minimum(one.confidence, other.confidence)[places],
         }
     )
-    return table.sort_values("sure", ascending=False, kind="stable").dropna(axis=1, how="all")
+    table = table.sort_values("sure", ascending=False, kind="stable")
+    return table if truth is not None else table.drop(columns="label")
 
 
 def interval_chart(table: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:

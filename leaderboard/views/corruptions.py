@@ -64,7 +64,7 @@ def run_names(runs: pd.DataFrame) -> list[str]:
     """Line and sparsity of each run, with its seed where there are several; all different."""
     names = pd.Series(_named(runs), index=runs.index, dtype=object)
     if runs["seed"].nunique() > 1:
-        names = names + [f" · {seed:g}" if pd.notna(seed) else "" for seed in runs["seed"]]
+        names = names + [f" · {seed:.0f}" if pd.notna(seed) else "" for seed in runs["seed"]]
     twins = names.duplicated(keep=False)
     return list(names.where(~twins, names + " · " + names.index))
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bench.ranking import relative
-from leaderboard.views.board import board
+from leaderboard.views.board import board, with_intervals
 from tests.factories import some_run, summary_of
 
 
@@ -49,6 +49,13 @@ def test_a_table_of_ratios_has_deviations_beside_the_means(runs_of):
     snip_row = table.set_index("pruner").loc["snip"]
     assert snip_row["accuracy"] == pytest.approx(0.75)
     assert snip_row["accuracy_std"] == pytest.approx(0.5 / 2**0.5)
+
+
+def test_an_interval_that_may_go_on_among_runs_that_were_not_tested_is_open():
+    table = pd.DataFrame({"rank": [1, 1, 3], "accuracy": [0.9, 0.9, 0.8]}, index=list("abc"))
+    found = pd.DataFrame({"low": [1, 1], "high": [2, 1], "tie": [1, 1]}, index=list("ab"))
+    assert with_intervals(table, "accuracy", found)["between"].tolist() == ["1–2+", "1", ""]
+    assert with_intervals(table[:2], "accuracy", found)["between"].tolist() == ["1–2", "1"]
 
 
 def test_ratios_without_dense_are_an_empty_table(runs_of):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from bench.places import cache_root
 from bench.protocol import PROTOCOLS
 from bench.records import Run, file_bytes
 from bench.store import Outcome, open_store, save_run
@@ -96,6 +97,33 @@ def test_a_filter_leaves_ratios_to_the_dense_runs_that_it_hides(filled):
     assert table(page)["accuracy"].tolist() == [1.0, 1.0]
 
 
+def test_filters_hold_for_ratios_too(url):
+    """A seed that is filtered away is in no mean, and its flag is not shown."""
+    seeds = [(1, 0.5, ()), (2, 0.25, ("masked-gradients",))]
+    for seed, accuracy, flags in seeds:
+        run = some_run(pruner="snip", sparsity=0.5, seed=seed, accuracy=accuracy)
+        fill(url, some_run(seed=seed, accuracy=0.5), replace(run, flags=flags))
+    both = table(at(pruner="snip", relative="true"))
+    assert both[["accuracy", "seeds", "flags"]].to_numpy().tolist() == [
+        [0.75, 2, "masked-gradients"]
+    ]
+    page = table(at(pruner="snip", relative="true", unflagged="true"))
+    assert page[["accuracy", "seeds"]].to_numpy().tolist() == [[1.0, 1]]
+    assert "flags" not in page
+
+
+def test_a_measured_sparsity_is_within_a_range_that_ends_at_the_same_hundredth(url):
+    fill(url, some_run(), some_run(pruner="snip", sparsity=0.980001))
+    assert slugs(at(sparsity=["0.5", "0.98"])) == ["snip-0.980001"]
+    assert slugs(at(sparsity=["0.0", "0.97"])) == ["dense"]
+
+
+def test_a_link_that_filters_by_what_is_not_here_says_so(filled):
+    page = at(pruner="imp")
+    assert len(slugs(page)) == 5
+    assert any("'imp', which is not here" in line.value for line in page.sidebar.text)
+
+
 # shipped runs
 
 
@@ -132,6 +160,22 @@ def test_without_a_store_the_shipped_runs_are_shown_and_the_store_is_missed(file
     assert ["no such file" in line.value for line in page.warning] == [True]
     assert len(page.error) == 0
     assert [line.value for line in page.main.text] == ["Shown are the runs that the project ships."]
+
+
+def test_shipped_runs_that_cannot_be_read_leave_the_visitors_own(url, shipped):
+    fill(url, some_run())
+    assert len(slugs(at())) == 2
+    (kept,) = (shipped_place := cache_root() / "shipped").glob("*.db")
+    kept.write_bytes(b"damaged")
+    page = at()
+    assert slugs(page) == ["dense"]
+    assert ["cannot be opened as a store" in line.value for line in page.warning] == [True]
+    kept.unlink()
+    shipped_place.rmdir()
+    shipped_place.write_bytes(b"a file in place of the folder")
+    page = at()
+    assert slugs(page) == ["dense"]
+    assert ["cannot be kept" in line.value for line in page.warning] == [True]
 
 
 @pytest.mark.usefixtures("file_url")

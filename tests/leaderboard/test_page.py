@@ -135,12 +135,20 @@ def test_every_number_that_can_rank_is_offered_and_shown_though_no_run_has_it(ur
     assert table(page)[column].isna().tolist() == [True]
 
 
-@pytest.mark.parametrize("field", ["pruner", "measured_sparsity", "seed", "recipe"])
-def test_a_submission_that_does_not_declare_a_field_is_shown(url, field):
-    run = some_run()
-    fill(url, replace(run, submission=replace(run.submission, **{field: None})))
-    page = at()
-    assert table(page)["accuracy"].tolist() == [0.9]
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("pruner", "moment", "scope", "structure", "recipe"),
+        *("seed", "declared_sparsity", "measured_sparsity"),
+    ],
+)
+def test_submissions_that_do_not_declare_a_field_are_shown_in_every_tab(url, field):
+    runs = some_run(), some_run(pruner="snip", sparsity=0.5)
+    fill(url, *(replace(run, submission=replace(run.submission, **{field: None})) for run in runs))
+    assert table(at())["accuracy"].tolist() == [0.9, 0.9]
+    for tab in ("Curves", "Corruptions", "Pareto", "Weights"):
+        for relative in ("false", "true"):
+            at(tab=tab, relative=relative)
 
 
 def test_headers_show_which_end_is_better(url):

@@ -73,6 +73,19 @@ def test_flows_are_drawn_from_the_densest_with_their_bits_and_areas(url):
     assert table["AUROC patches"].tolist() == [0.3, 0.6, 0.8]
 
 
+def test_flows_without_a_density_are_named_without_a_chart(url):
+    run = flow(0.5, 0.6)
+    failed = [
+        replace(s, value=None, reason="failed", n=0) if s.task == "likelihood" else s
+        for s in run.scores
+    ]
+    fill(url, replace(run, scores=tuple(failed)))
+    page = visit("Likelihood")
+    assert len(charts(page)) == 0
+    assert ["None of these flows has a log-density" in line.value for line in page.info] == [True]
+    assert page.dataframe[0].value["sparsity"].tolist() == [0.5]
+
+
 def test_a_bar_is_a_twentieth_of_the_images_and_all_have_the_area_one():
     run = flow(0.5, 0.6)
     rows = [{"run_id": "a", "set": s.set, "metric": s.metric, "value": s.value} for s in run.scores]
