@@ -165,7 +165,9 @@ def area(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """
     if column not in HEADLINE:
         raise BenchError("E-BAD-VALUE", f"area: got {column!r}, expected one of {list(HEADLINE)}")
-    placed = table.dropna(subset=["sparsity"])
+    placed = table.dropna(subset=["sparsity"]).assign(level=stated_sparsity)
+    if {"seed", "trust", "started"} <= set(placed):  # runs, not ratios
+        placed = of_each_seed(placed, [*CURVE, "level"])
     families = _means(placed, column).groupby(CURVE, dropna=False, sort=True)
     parts = families[["sparsity", "height"]]
     flagged = placed[[*CURVE, "flags"]].drop_duplicates().groupby(CURVE, dropna=False, sort=True)
@@ -181,11 +183,8 @@ def area(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _means(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """For each family and sparsity the means over seeds, `sparsity` and `height`."""
-    placed = table.assign(level=stated_sparsity)
-    if {"seed", "trust", "started"} <= set(placed):  # runs, not ratios
-        placed = of_each_seed(placed, [*CURVE, "level"])
-    grouped = placed.groupby([*CURVE, "level"], dropna=False, sort=True)
+    """For each family and `level` the means over seeds, `sparsity` and `height`."""
+    grouped = table.groupby([*CURVE, "level"], dropna=False, sort=True)
     means = grouped.agg(sparsity=("sparsity", "mean"))
     means["height"] = grouped[column].mean(skipna=False)
     return means.reset_index().sort_values(["sparsity", "height"])

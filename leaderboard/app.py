@@ -44,13 +44,16 @@ def _draw(source: Source) -> None:
     TABS[str(tab)](view)
 
 
+def _own_store() -> str:
+    return os.environ.get("BENCH_STORE", "sqlite:///bench.db")
+
+
 def _source() -> Source | None:
     """The store and the shipped runs, as far as they can be opened; None after saying why."""
-    own = os.environ.get("BENCH_STORE", "sqlite:///bench.db")
     found, problems = [], []
-    for place in (lambda: own, shipped_store):
+    for store in (_own_store, shipped_store):
         try:
-            if url := place():
+            if url := store():
                 found.append(opened((url,)))
         except BenchError as error:
             problems.append(error.message)
@@ -62,7 +65,7 @@ def _source() -> Source | None:
         st.text("Make a store with `bench demo`, then open its page with the command it prints.")
         return None
     source = joined(found)
-    if own not in source.urls:
+    if _own_store() not in source.urls:
         st.text("Shown are the runs that the project ships.")
     return source
 

@@ -1,7 +1,5 @@
 """Numbers relative to dense, found once and kept between clicks and visitors."""
 
-import hashlib
-
 import pandas as pd
 import streamlit as st
 
@@ -17,13 +15,10 @@ def ratios(view: View) -> pd.DataFrame | None:
     """
     if not view.to_dense:
         return None
-    dense = view.group["pruner"] == "dense"
-    runs = view.group[dense | view.group.index.isin(view.rows.index)]
-    known_by = hashlib.sha256("\n".join(runs.index).encode()).hexdigest()
-    return _ratios(view.source, known_by, runs)
+    return _ratios(view.source, " ".join(view.ids()), view.group)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Comparing with dense …")
-def _ratios(source: Source, known_by: str, _runs: pd.DataFrame) -> pd.DataFrame:
-    """Of these runs; what begins with `_` does not tell one call from another."""
-    return relative(_runs)
+def _ratios(source: Source, ids: str, _group: pd.DataFrame) -> pd.DataFrame:
+    """Of these runs of a group, which these and the source tell from any other."""
+    return relative(_group.loc[ids.split()])

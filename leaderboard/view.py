@@ -38,12 +38,13 @@ class View:
         Args:
             conditions: Only scores with these values, e.g. `task="shift", severity=5`.
         """
-        return self.source.scores(self._ids(), **conditions)
+        return self.source.scores(self.ids(), **conditions)
 
     def wide(self, by: tuple[str, ...], **conditions: object) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The same scores as a column for each value of `by`, and reasons of what is missing."""
-        return self.source.wide(self._ids(), by, **conditions)
+        return self.source.wide(self.ids(), by, **conditions)
 
-    def _ids(self) -> list[str]:
+    def ids(self) -> list[str]:
+        """Of the filtered runs and of the group's dense ones."""
         dense = self.group.index[self.group["pruner"] == "dense"]
         return list(self.rows.index.union(dense))

@@ -51,7 +51,7 @@ ModelsSuite = Annotated[
         autocompletion=_suites,
     ),
 ]
-OWN = (
+BUILT = (
     "Architecture: a name of the table (lenet5, resnet18, resnet18-relu, alexnet, conv6, "
     "conv6-plain, lenet5-plain), of the plain ones also bayesian:NAME for Bayesian weights; or a "
     "flow (glow, glow-affine, glow-small, glow-tiny)"
@@ -60,7 +60,7 @@ Architecture = Annotated[
     str | None,
     typer.Option(
         "--arch",
-        help=f"{OWN}; or timm:NAME, robustbench:NAME. Default: found by the names of the tensors.",
+        help=f"{BUILT}; or timm:NAME, robustbench:NAME. Default: found by the tensors' names.",
         autocompletion=completing(lambda: [*_architectures(), "timm:", "robustbench:"]),
     ),
 ]
@@ -68,7 +68,7 @@ Trained = Annotated[
     str | None,
     typer.Option(
         "--arch",
-        help=f"{OWN}. Default: the suite's, or that of --from.",
+        help=f"{BUILT}. Default: the suite's; of prune --from the parent's.",
         autocompletion=completing(_architectures),
     ),
 ]
@@ -76,8 +76,8 @@ Recipe = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="Training recipe. Default: the parent's, else the paper's for the architecture, "
-        "digits-20 for digits.",
+        help="Training recipe. Default: the paper's for the architecture, digits-20 for digits; of "
+        "prune --from the parent's.",
         autocompletion=completing(_recipes),
     ),
 ]

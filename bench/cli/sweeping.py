@@ -93,9 +93,9 @@ def sweep(
         if status:
             print_status(units, status_of(opened, keys), several)
             return
+        check_target(out / units[0].folder)
         if retry_failed:
             retry(opened, keys)
-    check_target(out / units[0].folder)
     place = Workplace(units, store, out.absolute())
     with resumable("with what is not done"), watching(units, several, quiet) as look:
         if ray:

@@ -35,8 +35,6 @@ def show(view: View) -> None:
     table = named[named.index.isin(view.rows.index) | (named["pruner"] == DENSE)]
     if what in SERIES:
         numbers = _numbers(view, SERIES[what])
-        known = [name for name in numbers if name in table]  # a set may be called like a column
-        numbers = numbers.rename(columns={name: f"{name} " for name in known})
         table, columns = table.join(numbers), [str(name) for name in numbers]
     else:
         columns = [COLUMNS[what]]

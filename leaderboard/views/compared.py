@@ -27,8 +27,8 @@ def compared(rows: pd.DataFrame, ratios: pd.DataFrame | None = None) -> pd.DataF
 
     Args:
         rows: One group of `bench.ranking.summary`, filtered.
-        ratios: `bench.ranking.relative` of the group before the filters: its families that the
-            rows have are compared, instead of the rows.
+        ratios: `bench.ranking.relative` of the rows and the dense runs of their group: its
+            families that the rows have are compared, instead of the rows.
 
     Returns:
         A first column `name`, no two alike; `pruner`, never missing; the columns of either table.

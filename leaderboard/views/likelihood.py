@@ -77,6 +77,6 @@ def table(
         index="run_id", columns="set", values="value", sort=False
     )
     found = pd.DataFrame({"flow": pd.Series(names), "sparsity": rows["sparsity"]})
-    found["bits per dimension"] = own.drop_duplicates("run_id").set_index("run_id")["value"]
+    found["bits per dimension"] = own.set_index("run_id")["value"]
     found = found.join(areas.rename(columns="AUROC {}".format))
     return found[found["flow"].notna()].sort_values("sparsity", kind="stable")

@@ -61,6 +61,14 @@ def test_each_network_gets_a_folder_and_each_seed_a_record(dense, scored, tmp_pa
     assert [row[:2] for row in _rows(out / TIMES)[1:]] == [["dense", "7"], ["dense", "1234"]]
 
 
+def test_one_run_under_two_keys_is_one_run(dense, scored, tmp_path):
+    """As where the program changed and the weights did not."""
+    with open_store(f"sqlite:///{tmp_path / 'bench.db'}") as store:
+        swept(store, scored, scored)
+        ship(ALONE, store, dense.parent, tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*/run-*"))) == 1
+
+
 def test_a_part_may_come_after_another(dense, scored, tmp_path):
     both, later = tmp_path / "both", tmp_path / "later"
     other = of_seed(scored.run, 7), {}

@@ -91,6 +91,12 @@ def test_a_switch_is_taken_back_by_a_second_click(filled):
     assert len(table(switch(page, "Without flagged runs", on=False))) == 5
 
 
+def test_a_run_without_a_dense_one_is_not_said_to_be_left_out_for_want_of_room(url):
+    fill(url, some_run(), *(some_run(pruner="snip", sparsity=0.5, seed=seed) for seed in (1234, 7)))
+    page = at(tab="Corruptions", relative="true")
+    assert not any("Shown are the best" in line.value for line in page.caption)
+
+
 def test_a_filter_leaves_ratios_to_the_dense_runs_that_it_hides(filled):
     page = at(pruner="snip", relative="true")
     assert table(page)["pruner"].tolist() == ["snip", "snip"]

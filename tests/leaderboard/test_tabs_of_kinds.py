@@ -159,6 +159,19 @@ def test_costs_are_ratios_to_the_dense_network_of_the_architecture(url):
     assert table.loc["classifier-dense", "memory ×"] == 1
 
 
+def test_many_dense_networks_of_one_architecture_leave_room_for_those_of_others(url, monkeypatch):
+    monkeypatch.setattr("leaderboard.tabs.efficiency.ROWS", 2)
+    lenets = [some_run(seed=seed, accuracy=0.5) for seed in range(3)]
+    conv = [
+        of_kind("classifier", "dense", 0.0, peak_memory_bytes=100),
+        of_kind("classifier", "crop", 0.5, peak_memory_bytes=50),
+    ]
+    conv = [replace(run, submission=replace(run.submission, architecture="conv6")) for run in conv]
+    fill(url, *lenets, *conv)
+    table = visit("Efficiency").dataframe[0].value.set_index("slug")
+    assert table["memory ×"].to_dict() == {"classifier-dense": 1.0, "classifier-crop": 0.5}
+
+
 def test_costs_of_a_flow_are_ratios_to_the_dense_flow(url):
     flows = [
         replace(run, scores=(*run.scores, *cost(macs_sparse=macs)))

@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -256,3 +257,5 @@ def test_the_time_that_is_left_is_that_of_units_of_their_kind(url, grid):
     assert outlook(units, found, 16).left == 12.0  # two are left, so two work
     busy = Status("claimed", "one", False, "", 15.0, None)
     assert outlook(units, found | {units[2].key: busy}, 1).left == 9.0
+    slow = replace(busy, seconds=1800.0)  # than was to be expected: the other still takes its time
+    assert outlook(units, found | {units[2].key: slow}, 1).left == 4.0
