@@ -16,6 +16,7 @@ from bench.models import prunable
 
 SMALL = 2 * 2**20  # bytes of a batch's unfolded inputs up to which passes are shared; measured
 BUDGET = 16 * 2**20  # bytes of the unfolded inputs of all batches that share a pass; measured
+PIECE = 4 * 2**20  # bytes of them that are there at once; measured
 GRADIENTS = 32 * 2**20  # bytes of all their gradients, which are there at once
 Layer = nn.Conv2d | nn.Linear
 Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
@@ -72,13 +73,27 @@ def products(layer: Layer, inputs: Tensor, slope: Tensor, size: int) -> Tensor:
     inputs, slope = inputs.unflatten(0, (-1, size)), slope.unflatten(0, (-1, size))
     if isinstance(layer, nn.Linear):
         return slope.mT @ inputs
+    few = max(1, PIECE // _unfolded(layer, slope[0]) // slope.element_size())
+    found = [
+        lot.permute(0, 2, 3, 1, 4).flatten(2) @ _columns(layer, images, lot.shape[3]).mT
+        for lot, images in zip(slope.split(few), inputs.split(few), strict=True)
+    ]
+    return torch.cat(found).unflatten(2, layer.weight.shape[1:])
+
+
+def _columns(layer: nn.Conv2d, inputs: Tensor, rows: int) -> Tensor:
+    """(G, in · kh · kw, rows · B · columns): what every weight meets in (G, B, in, H, W).
+
+    First across, then down: what a row of weights meets lies in one piece, and is copied as such.
+    """
     down, across = (int(side) for side in layer.padding)
+    stride, step = layer.stride
     padded = pad(inputs, (across, across, down, down))
-    windows = padded.unfold(3, layer.kernel_size[0], layer.stride[0])
-    windows = windows.unfold(4, layer.kernel_size[1], layer.stride[1])  # (G, B, in, H, W, kh, kw)
-    columns = windows.permute(0, 2, 5, 6, 1, 3, 4).flatten(1, 3).flatten(2)
-    found = slope.transpose(1, 2).flatten(2) @ columns.mT
-    return found.unflatten(2, layer.weight.shape[1:])
+    windows = padded.unfold(4, layer.kernel_size[1], step)  # (G, B, in, H, columns, kw)
+    lines = windows.permute(0, 2, 5, 3, 1, 4).contiguous()  # (G, in, kw, H, B, columns)
+    reach = stride * (rows - 1) + 1
+    shifts = [lines[:, :, :, top : top + reach : stride] for top in range(layer.kernel_size[0])]
+    return torch.stack(shifts, 2).flatten(4).flatten(1, 3)
 
 
 @torch.no_grad()
@@ -95,14 +110,17 @@ def batches_of_a_pass(network: nn.Module, images: Tensor) -> int:
         return 1
     if not all(_is_plain(layer, tape.outputs[name]) for name, layer in found.items()):
         return 1
-    unfolded = sum(
-        layer.weight[0].numel() * tape.outputs[name][0, 0].numel() for name, layer in found.items()
-    )
+    unfolded = sum(_unfolded(layer, tape.outputs[name]) for name, layer in found.items())
     taken = len(images) * unfolded * images.element_size()
     if taken > SMALL:
         return 1
     gradients = sum(layer.weight.numel() * layer.weight.element_size() for layer in found.values())
     return max(1, min(BUDGET // taken, GRADIENTS // gradients))
+
+
+def _unfolded(layer: Layer, output: Tensor) -> int:
+    """Numbers that the unfolded inputs of an output, (B, out, …), have."""
+    return layer.weight[0].numel() * output[:, 0].numel()
 
 
 def _is_plain(layer: Layer, output: Tensor) -> bool:
