@@ -186,14 +186,25 @@ def rank(table: pd.DataFrame, by: str = "accuracy") -> pd.DataFrame:
     Raises:
         BenchError: E-BAD-VALUE if there is no such column or it has no better end.
     """
+    found = ranks(table, by)
+    ranked = table.loc[found.index]
+    ranked.insert(0, "rank", found)
+    return ranked
+
+
+def ranks(table: pd.DataFrame, by: str = "accuracy") -> pd.Series:
+    """The ranks that `rank` gives, Int64, from best to worst in every group.
+
+    Args:
+        table: As for `rank`; no two rows have one label.
+        by: As for `rank`.
+    """
     if by not in HEADLINE or higher_is_better(by) is None:
         raise BenchError("E-BAD-VALUE", f"rank by: got {by!r}, expected one of {list(HEADLINE)}")
-    ascending = not higher_is_better(by)
     groups = _groups(table)
-    ranks = table[by].groupby(groups).rank(method="min", ascending=ascending)
-    order = np.lexsort([ranks.to_numpy(), groups])  # stable, and NaN comes last
-    ranked = table.assign(rank=ranks.astype("Int64"))[["rank", *table.columns]]
-    return ranked.iloc[order]
+    found = table[by].groupby(groups).rank(method="min", ascending=not higher_is_better(by))
+    order = np.lexsort([found.to_numpy(), groups])  # stable, and NaN comes last
+    return found.astype("Int64").iloc[order]
 
 
 def _groups(table: pd.DataFrame) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +16,13 @@ from bench.store import open_store
 from bench.store.runs import append, rows_of
 
 SUBMISSIONS = Path(__file__).parents[1] / "submissions"
+RECORD = re.compile(r"run\.json|run-.*\.json\.gz")
 MAKING = Lock()
 
 
 def shipped_records() -> list[Path]:
     """`submissions/*/run.json`, and of a grid `submissions/*/run-SEED.json.gz`."""
-    return sorted([*SUBMISSIONS.glob("*/run.json"), *SUBMISSIONS.glob("*/run-*.json.gz")])
+    return sorted(path for path in SUBMISSIONS.glob("*/run*") if RECORD.fullmatch(path.name))
 
 
 def read(record: Path) -> Run:

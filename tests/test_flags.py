@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.flags import FAR, FLAGS, NEAR, flags_of, meanings
-from bench.ranking import DUPLICATE, relative
+from bench.ranking import DUPLICATE, ranks, relative
 from bench.records import Run, Score, from_json, to_json
 from bench.store import load_run, open_store, save_run
 from ci.shipped import ROOT
@@ -209,6 +209,6 @@ def test_the_commands_say_what_the_flags_of_their_runs_mean(tmp_path):
 
 def test_the_table_of_the_page_keeps_flags_also_beside_ratios(tmp_path):
     table = summary_of(tmp_path, replace(some_run(), flags=("saturated", "not-known")))
-    for ratios in (None, relative(table)):
-        shown = board(table, "accuracy", [], ratios)
+    for rows in (table, relative(table)):
+        shown = board(rows, ranks(rows), ["accuracy"])
         assert shown["flags"].tolist() == ["saturated not-known"]

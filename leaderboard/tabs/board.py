@@ -1,6 +1,7 @@
 """The ranking."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -13,12 +14,12 @@ from bench.flags import FLAGS
 from bench.headline import HEADLINE, higher_is_better
 from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
-from bench.ranking import over_seeds, usual
+from bench.ranking import over_seeds, ranks, usual
 from leaderboard.grid import grid, ticked
 from leaderboard.ratios import ratios
 from leaderboard.view import View
-from leaderboard.views.board import board, with_intervals
-from leaderboard.views.compared import NO_DENSE
+from leaderboard.views.board import board
+from leaderboard.views.compared import NO_DENSE, families_of
 from leaderboard.views.names import named
 
 RANKED_BY = [column for column in HEADLINE if higher_is_better(column) is not None]
@@ -36,28 +37,34 @@ def show(view: View) -> None:
     by, columns = _columns(usual(view.group))
     st.caption(explained(by, to_dense=view.to_dense))
     _say_recipes(view.rows)
-    families = ratios(view) if view.to_dense else _means(view)
-    table = board(view.rows, by, columns, families)
-    if table.empty:
+    rows = _rows(view)
+    if rows.empty:
         st.info(NO_DENSE)
         return
-    leaders = list(table.index[table[by].notna()][:TESTED]) if families is None else []
-    if leaders:
-        table = with_intervals(table, by, view.source.standings(leaders, by))
-    part = _page(table)
-    drawn = partial(ticked, key="ranking") if families is None else grid
+    ranking = ranks(rows, by)
+    leaders = list(ranking.dropna().index[:TESTED]) if "slug" in rows else []
+    tested = view.source.standings(leaders, by) if leaders else None
+    table = partial(board, rows, columns=columns, tested=tested)
+    part = table(ranking.iloc[_page(len(rows))])
+    drawn = partial(ticked, key="ranking") if "slug" in rows else grid
     runs = drawn(
         part,
         height=min(ROW * (len(part) + 1) + 3, TALLEST),
-        column_config=_config(table, view.to_dense),
+        column_config=_config(part, view.to_dense),
         alt=f"Ranking by {HEADLINE[by].title}",
     )
     _ways(view, runs or [])
     for flag in dict.fromkeys(" ".join(part.get("flags", [])).split()):
         if flag in FLAGS:  # any other word is a stranger's, and shown in the table alone
             st.text(f"{flag}: {FLAGS[flag].meaning}.")
-    _exports(table)
+    _exports(partial(table, ranking))
     st.caption(CONVENTIONS)
+
+
+def _rows(view: View) -> pd.DataFrame:
+    """What is ranked: the runs, or their means or ratios."""
+    families = ratios(view) if view.to_dense else _means(view)
+    return view.rows if families is None else families_of(view.rows, families)
 
 
 def _say_recipes(rows: pd.DataFrame) -> None:
@@ -101,7 +108,7 @@ def _link(title: str, **choices: str | list[str]) -> None:
 
 
 def _columns(usual_one: str) -> tuple[str, list[str]]:
-    """By what is ranked, and what stands beside it."""
+    """By what is ranked, and all numbers that are shown, that one first."""
     left, right = st.columns([1, 2])
     title = {column: told.title for column, told in HEADLINE.items()}.__getitem__
     first = RANKED_BY.index(usual_one)
@@ -111,18 +118,18 @@ def _columns(usual_one: str) -> tuple[str, list[str]]:
     columns = right.multiselect(
         "Columns", list(HEADLINE), SHOWN, format_func=title, key="columns", bind="query-params"
     )
-    return str(by), columns
+    return str(by), list(dict.fromkeys([by, *columns]))
 
 
-def _page(table: pd.DataFrame) -> pd.DataFrame:
+def _page(rows: int) -> slice:
     """The rows that are sent; the rest is a click away."""
-    pages = -(-len(table) // AT_ONCE)
+    pages = -(-rows // AT_ONCE)
     if pages == 1:
-        return table
+        return slice(rows)
     number = st.number_input(
         f"Page of {pages}, {AT_ONCE} rows each", 1, pages, key="page", bind="query-params"
     )
-    return table.iloc[(int(number) - 1) * AT_ONCE : int(number) * AT_ONCE]
+    return slice((int(number) - 1) * AT_ONCE, int(number) * AT_ONCE)
 
 
 def _config(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
@@ -156,17 +163,21 @@ def _config(table: pd.DataFrame, to_dense: bool) -> dict[str, Any]:
     return {column: config[column] for column in table if column in config}
 
 
-def _exports(table: pd.DataFrame) -> None:
-    """The whole table, as shown, for other programs."""
+def _exports(whole: Callable[[], pd.DataFrame]) -> None:
+    """All rows, as shown, for other programs; made when somebody wants them."""
     with st.popover("Export"):
         for format in tables.FORMATS:
             st.download_button(
                 format,
-                partial(tables.write, table, format),
+                partial(_written, whole, format),
                 f"board.{SUFFIXES.get(format, format)}",
                 on_click="ignore",
                 key=f"export-{format}",
             )
+
+
+def _written(whole: Callable[[], pd.DataFrame], format: str) -> bytes:
+    return tables.write(whole(), format)
 
 
 SUFFIXES = {"markdown": "md", "latex": "tex"}
