@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.models import build
+from bench.protocol import PROTOCOL, PROTOCOLS
 from bench.store import open_store, score_frame
 
 COMMANDS = [
@@ -187,6 +189,15 @@ def test_wrong_input_raises_the_error_that_ends_in_exit_code_two(
     finally:
         os.chdir(previous)
     assert getattr(result.exception, "code", result.exception) == code
+
+
+def test_the_version_is_that_of_the_package_and_of_every_protocol():
+    told = CliRunner().invoke(app, ["--version"])
+    assert told.exit_code == 0
+    first, *protocols = told.output.splitlines()
+    assert first == f"sparse-bench {version('sparse-bench')}"
+    assert [line.split()[2] for line in protocols] == list(PROTOCOLS)
+    assert protocols[0].split()[3] == PROTOCOL.id.sha256[:12]
 
 
 def test_unknown_options_are_usage_errors():

@@ -1,7 +1,10 @@
 """The command line: parse, call, print. Heavy imports wait until a command runs."""
 
+from typing import Annotated
+
 import typer
 
+from bench import __version__
 from bench.cli import (
     comparing,
     data,
@@ -42,6 +45,28 @@ for room in (
 ):
     app.add_typer(room.app)
 app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from bench.protocol import PROTOCOLS
+
+        typer.echo(f"sparse-bench {__version__}")
+        for asked in PROTOCOLS.values():
+            typer.echo(f"protocol {asked.id.version} {asked.id.preset} {asked.id.sha256[:12]}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Of the program and its protocols."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

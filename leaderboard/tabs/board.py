@@ -34,7 +34,7 @@ ROW, TALLEST = 35, 900  # pixels
 
 def show(view: View) -> None:
     """Draws the ranking."""
-    by, columns = _columns(usual(view.group))
+    by, columns = _columns(view.group)
     st.caption(explained(by, to_dense=view.to_dense))
     _say_recipes(view.rows)
     rows = _rows(view)
@@ -107,14 +107,13 @@ def _link(title: str, **choices: str | list[str]) -> None:
     st.link_button(title, f"?{urlencode({**kept, **choices}, doseq=True)}")
 
 
-def _columns(usual_one: str) -> tuple[str, list[str]]:
+def _columns(group: pd.DataFrame) -> tuple[str, list[str]]:
     """By what is ranked, and all numbers that are shown, that one first."""
     left, right = st.columns([1, 2])
     title = {column: told.title for column, told in HEADLINE.items()}.__getitem__
-    first = RANKED_BY.index(usual_one)
-    by = left.selectbox(
-        "Rank by", RANKED_BY, first, format_func=title, key="by", bind="query-params"
-    )
+    there = [column for column in RANKED_BY if group[column].notna().any()] or RANKED_BY
+    first = there.index(usual(group)) if usual(group) in there else 0
+    by = left.selectbox("Rank by", there, first, format_func=title, key="by", bind="query-params")
     columns = right.multiselect(
         "Columns", list(HEADLINE), SHOWN, format_func=title, key="columns", bind="query-params"
     )

@@ -99,5 +99,5 @@ def encoding(names: Iterable[str]) -> Marks:
         )
         for name, place in sorted(places.items(), key=lambda item: item[1])
     }
-    drawn |= dict.fromkeys((DENSE, NOT_DECLARED), (GREY, "circle", DASHES[0]))
+    drawn |= {DENSE: (GREY, "circle", DASHES[0]), NOT_DECLARED: (GREY, "triangle-left", DASHES[0])}
     return Marks(tuple(drawn), *zip(*drawn.values(), strict=True))

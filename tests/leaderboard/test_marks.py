@@ -41,6 +41,7 @@ def test_a_variant_looks_otherwise_than_its_pruner():
 def test_dense_and_what_is_not_declared_are_grey_and_no_pruner_is():
     found = looks(["dense", "not declared", *KNOWN])
     assert found["dense"][0] == found["not declared"][0] == GREY
+    assert found["dense"] != found["not declared"]
     assert GREY not in COLOURS
 
 

@@ -148,6 +148,17 @@ def test_flows_rank_by_the_area_of_their_likelihood(url):
     assert page.dataframe[0].value["likelihood_auroc"].tolist() == [0.8, 0.3]
 
 
+def test_a_group_is_ranked_by_what_it_has_whatever_another_was_ranked_by(url):
+    fill(url, some_run(), some_run(seed=2), flow(0.0, 0.3), flow(0.9, 0.8))
+    page = visit("Board", by="accuracy")
+    assert page.selectbox(key="by").value == "accuracy"
+    flows = next(name for name in _groups(url) if "flows" in name)
+    page.selectbox(key="group").set_value(flows).run()
+    assert page.selectbox(key="by").value == "likelihood_auroc"
+    assert page.dataframe[0].value["rank"].tolist() == [1, 2]
+    assert "accuracy" not in page.selectbox(key="by").options
+
+
 def test_costs_are_ratios_to_the_dense_network_of_the_architecture(url):
     dense = of_kind("classifier", "dense", 0.0, peak_memory_bytes=100, macs_dense=1000)
     five = of_kind("ensemble", "cropit-s", 0.8, peak_memory_bytes=42, macs_dense=3800)
