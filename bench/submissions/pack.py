@@ -80,6 +80,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> Path:
         for name, content in files.items():
             (fresh / name).parent.mkdir(exist_ok=True)
             write_durably(fresh / name, content)
+        for place in {fresh, *((fresh / name).parent for name in files)}:
+            keep_names(place)
         fresh.chmod(0o755)
         if folder.exists():
             folder.rename(old)
