@@ -17,10 +17,10 @@ GRID = "sparsities = []\npruners = []\nlimit = 10\nseeds = [1]\n"
 SCRIPT = """
 cd "$1"
 head -c "$2" /dev/zero > ballast
-bench() {{ {python} -m bench sweep {grid} --store "$1" --out out --workers 2 --device cpu --quiet; }}
-bench sqlite:///bench.db && exit 3
+sweep="{python} -m bench sweep {grid} --out out --workers 2 --device cpu --quiet --store"
+$sweep sqlite:///bench.db && exit 3
 rm ballast
-bench sqlite:///bench.db && cp bench.db {kept}
+$sweep sqlite:///bench.db && cp bench.db {kept}
 """
 
 
