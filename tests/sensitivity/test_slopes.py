@@ -66,6 +66,27 @@ def test_gradients_of_our_architectures_are_the_same_both_ways(architecture, sid
             )
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 2), (1, 4)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 1), (2, 3)])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 2)])
+@pytest.mark.parametrize("piece", [1, one_pass.PIECE])
+def test_products_of_any_convolution_are_its_gradients(
+    kernel, stride, padding, piece, generator, monkeypatch
+):
+    monkeypatch.setattr(one_pass, "PIECE", piece)
+    layer = nn.Conv2d(3, 4, kernel, stride, padding).double()
+    images = torch.rand(6, 3, 7, 9, dtype=torch.float64, generator=generator)
+    answers = layer(images)
+    slope = torch.rand(answers.shape, dtype=torch.float64, generator=generator)
+    expected = [
+        torch.autograd.grad(layer(few), layer.weight, part)[0]
+        for few, part in zip(images.split(2), slope.split(2), strict=True)
+    ]
+    torch.testing.assert_close(
+        one_pass.products(layer, images, slope, 2), torch.stack(expected), rtol=1e-12, atol=1e-12
+    )
+
+
 def test_batches_come_in_order_whatever_their_sizes(network, batches):
     mixed = [batches[-1], *batches[:3], batches[-1], batches[3]]
     found = singly(network, mixed, "ce")
