@@ -43,6 +43,13 @@ def killing(phase, epoch):
     return progress
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """The recipe of the digits with eight epochs of two hundred images."""
+    recipe = replace(RECIPES["digits-20"], epochs=8, early=2, images=200)
+    monkeypatch.setitem(RECIPES, "digits-20", recipe)
+
+
 def weights(folder):
     return (folder / "weights.safetensors").read_bytes()
 
@@ -71,13 +78,19 @@ QUICK = ("imp",)
 MIXED = {
     "edge-popup early": ("edge-popup", {"moment": "early"}, "edge-popup", (1, 3)),
     "edge-popup in steps": ("edge-popup", {"schedule": "halving"}, "edge-popup-2", (1, 2)),
-    "imp, open-lth": ("imp", {"rounds": "open-lth", "structure": "structured"}, "training", (30,)),
-    "early-crop, auto": ("early-crop", {"when": "auto", "budget": "equal"}, "training", (2, 9)),
+    "imp, open-lth": (
+        "imp",
+        {"rounds": "open-lth", "structure": "structured"},
+        "training",
+        (12, 30),
+    ),
+    "early-crop, auto": ("early-crop", {"when": "auto", "budget": "equal"}, "training", (2, 6)),
     "fine-tuning": ("snip-after", {"finetune_epochs": "3"}, "fine-tuning", (1, 2)),
 }
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("case", MIXED)
 def test_every_kind_of_training_goes_on_where_it_was_killed(case, dense, tmp_path):
     name, options, phase, epochs = MIXED[case]
@@ -92,6 +105,7 @@ def test_every_kind_of_training_goes_on_where_it_was_killed(case, dense, tmp_pat
         assert file.read_bytes() == (killed / file.name).read_bytes(), file.name
 
 
+@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
     "name",
     [
@@ -117,8 +131,9 @@ def test_every_pruner_goes_on_where_it_was_killed_to_the_same_bytes(name, dense,
 
 
 @pytest.mark.slow
-def test_training_killed_by_the_system_goes_on_to_the_same_bytes(dense, tmp_path):
-    command = [sys.executable, "-m", "bench", "train", "--out", "again"]
+def test_training_killed_by_the_system_goes_on_to_the_same_bytes(tmp_path):
+    recipe = "glow-4-of-1000"
+    command = [sys.executable, "-m", "bench", "train", "--recipe", recipe, "--out", "again"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while not (found := list(tmp_path.glob(".again.*.unfinished/training.safetensors"))):
         assert process.poll() is None
@@ -129,19 +144,22 @@ def test_training_killed_by_the_system_goes_on_to_the_same_bytes(dense, tmp_path
     assert not (tmp_path / "again").exists()
     assert checkpoint.is_file()
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert weights(tmp_path / "again") == weights(dense)
+    whole = train_dense(replace(DIGITS, recipe=recipe), tmp_path / "whole")
+    assert weights(tmp_path / "again") == weights(whole)
     assert "Next: bench evaluate again" in done.stderr
     assert not checkpoint.parent.exists()
 
 
-@pytest.mark.slow
-def test_unfinished_work_of_another_plan_is_not_gone_on_with(dense, tmp_path):
+@pytest.mark.usefixtures("few")
+def test_unfinished_work_of_another_plan_is_not_gone_on_with(tmp_path):
+    whole = train_dense(DIGITS, tmp_path / "whole")
     for plan in (replace(DIGITS, seed=2345), replace(DIGITS, architecture="lenet5")):
         with pytest.raises(Killed):
             train_dense(plan, tmp_path / "out", progress=killing("training", 3))
-    assert weights(train_dense(DIGITS, tmp_path / "out")) == weights(dense)
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert [name.endswith(".unfinished") for name in left] == [True, False]  # of the other seed
+    assert weights(train_dense(DIGITS, tmp_path / "out")) == weights(whole)
+    assert (whole / "curve.csv").read_bytes() == (tmp_path / "out/curve.csv").read_bytes()
+    (left,) = tmp_path.glob(".*")
+    assert left.suffix == ".unfinished"  # of the other seed
 
 
 def test_a_changed_pruner_begins_anew(tmp_path, monkeypatch):
@@ -163,12 +181,14 @@ def test_a_changed_pruner_begins_anew(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob(".out.*.unfinished"))) == 2
 
 
-def test_a_damaged_checkpoint_is_no_checkpoint(dense, tmp_path):
+@pytest.mark.usefixtures("few")
+def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path):
+    whole = train_dense(DIGITS, tmp_path / "whole")
     with pytest.raises(Killed):
         train_dense(DIGITS, tmp_path / "out", progress=killing("training", 3))
     (checkpoint,) = tmp_path.glob(".out.*.unfinished/training.safetensors")
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    assert weights(train_dense(DIGITS, tmp_path / "out")) == weights(dense)
+    assert weights(train_dense(DIGITS, tmp_path / "out")) == weights(whole)
 
 
 def test_the_folder_tells_how_it_was_trained(dense):
@@ -181,10 +201,14 @@ def test_the_folder_tells_how_it_was_trained(dense):
     assert (dense / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.slow
-def test_another_seed_or_recipe_gives_other_weights(dense, tmp_path):
-    other = train_dense(replace(DIGITS, seed=2345), tmp_path / "other")
-    assert weights(other) != weights(dense)
+@pytest.mark.usefixtures("few")
+def test_another_seed_or_recipe_gives_other_weights(tmp_path):
+    plans = DIGITS, replace(DIGITS, seed=2345), replace(DIGITS, recipe="glow-4-of-1000")
+    found = {
+        weights(train_dense(plan, tmp_path / "out" / str(plan.seed) / str(plan.recipe)))
+        for plan in plans
+    }
+    assert len(found) == len(plans)
 
 
 def test_one_step_is_adam_on_the_clipped_gradient_of_the_mean_cross_entropy():
