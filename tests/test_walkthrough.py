@@ -48,13 +48,13 @@ def test_a_network_of_ones_own_becomes_a_row(copy):
     (script,), (commands,) = (
         blocks(kind, SECTIONS["Submit a network"]) for kind in ("python", "sh")
     )
-    (copy / "my_resnet.py").write_text(script)
+    (copy / "my_network.py").write_text(script)
     told = pasted(commands, copy)
     assert "Nothing to mend" in told
     with open_store(f"sqlite:///{copy / 'bench.db'}", readonly=True) as store:
         frame = score_frame(store)
     clean = frame[(frame["task"] == "clean") & (frame["metric"] == "accuracy")]
-    assert clean["slug"].tolist() == ["my-resnet"]
+    assert clean["slug"].tolist() == ["my-network"]
     assert clean["sparsity"].iloc[0] == pytest.approx(0.9, abs=0.005)
     assert clean["value"].iloc[0] > 0.7
     assert frame["flags"].unique().tolist() == [""]
