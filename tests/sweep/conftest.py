@@ -9,7 +9,7 @@ import torch
 from bench.recipes import RECIPES
 from bench.sweep import units
 from tests.databases import address
-from tests.sweep.grids import SHORT
+from tests.sweep.grids import FEW, SHORT
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -29,7 +29,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two epochs make a network of the digits that can be pruned and scored."""
+    """Two epochs make a network of the digits that can be pruned, and two tasks score it."""
+    monkeypatch.setattr(units, "usual", lambda kind: FEW)
     monkeypatch.setitem(RECIPES, "digits-20", SHORT)  # type: ignore[arg-type]
     units._training.cache_clear()
     yield

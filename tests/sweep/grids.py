@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.protocol import PROTOCOL
 from bench.recipes import RECIPES
 from bench.records import Run
 from bench.store import load_outcomes, load_run, open_store, standing_ids, verify_chain
@@ -12,6 +13,8 @@ from bench.sweep.units import Unit, units_of
 from bench.sweep.work import Workplace
 
 SHORT = replace(RECIPES["digits-20"], epochs=2, early=1)
+FEW = replace(PROTOCOL, tasks=("clean", "adversarial"))
+QUICK = "glow-4-of-1000"  # of the recipes that every process knows the shortest for the digits
 TIMED = ("latency_ratio",)  # metrics that are of the clock
 
 

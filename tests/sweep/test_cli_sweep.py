@@ -22,9 +22,10 @@ from bench.store import open_store
 from bench.store.claims import Status, claim, fail, finish, renew, status_of
 from bench.sweep.outlook import Outlook, outlook
 from tests.factories import some_run
-from tests.sweep.grids import small
+from tests.sweep.grids import QUICK, small
 
 GRID = 'pruners = ["snip", "magnitude"]\nsparsities = [0.9]\nlimit = 10\n'
+QUICKLY = f'{GRID}recipe = "{QUICK}"\n'
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 def test_a_database_that_goes_away_is_one_line_and_what_is_done_stays(
     postgresql, postgresql_server, tmp_path
 ):
-    (tmp_path / "grid.toml").write_text(GRID)
+    (tmp_path / "grid.toml").write_text(QUICKLY)
     words = ["--store", postgresql, "--workers", "1", "--quiet"]
     with ThreadPoolExecutor() as pool:
         begun = pool.submit(command, tmp_path, *words)
@@ -222,7 +223,7 @@ def mine(scoring):
 @pytest.mark.slow
 def test_a_sweep_from_the_command_line(tmp_path):
     """One pruner is of the user's own, fails, and is mended."""
-    (tmp_path / "grid.toml").write_text(GRID.replace("magnitude", "own:mine"))
+    (tmp_path / "grid.toml").write_text(QUICKLY.replace("magnitude", "own:mine"))
     (tmp_path / "own.py").write_text(MENDED)
     (tmp_path / "broken").touch()
     first = command(tmp_path, "--workers", "2")

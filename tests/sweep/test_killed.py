@@ -20,7 +20,7 @@ from bench.store.claims import DEATHS, status_of
 from bench.sweep.local import work_locally
 from bench.sweep.work import checkpoints, work
 from tests.sweep.faults import units as fault_units
-from tests.sweep.grids import content, small, workplace
+from tests.sweep.grids import QUICK, content, small, workplace
 
 HERE = Path(__file__).parents[2]
 WRITES = (
@@ -65,37 +65,38 @@ def sweep(
 
 
 def workers_of(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    """The sweep starts what forks them."""
     found = []
     for child in psutil.Process(process.pid).children():
         with suppress(psutil.Error):  # it was killed a moment ago
-            if "spawn_main" in " ".join(child.cmdline()):
-                found.append(child)
+            found += child.children()
     return found
 
 
 def write_grid(path: Path, seeds: list[int]) -> None:
-    text = f'pruners = ["snip", "magnitude"]\nsparsities = [0.9]\nlimit = 10\nseeds = {seeds}\n'
-    path.write_text(text, encoding="utf-8")
+    text = 'pruners = ["snip", "magnitude"]\nsparsities = [0.9]\nlimit = 10\n'
+    path.write_text(f'{text}recipe = "{QUICK}"\nseeds = {seeds}\n', encoding="utf-8")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("one_thread")
 def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
-    """Of every five kills one is of the sweep, four of one of its workers."""
-    chance, seeds, grid = random.Random(0), [1], tmp_path / "grid.toml"
+    """Of every ten kills one is of the sweep, nine of one of its workers."""
+    chance, seeds, grid = random.Random(0), [1, 2], tmp_path / "grid.toml"
     write_grid(grid, seeds)
     process, kills = sweep(grid, url), 0
     while kills < (50 if url.startswith("sqlite") else 10):
-        time.sleep(chance.uniform(0, 4))
-        if process.poll() is not None:  # more to do, so that there is something to kill
-            seeds.append(len(seeds) + 1)
-            write_grid(grid, seeds)
-            process = sweep(grid, url)
-        elif kills % 5 == 0:
+        time.sleep(chance.uniform(0, 2))
+        if process.poll() is not None:
+            if process.returncode == 0:  # more to do, so that there is something to kill
+                seeds.append(len(seeds) + 1)
+                write_grid(grid, seeds)
+            process = sweep(grid, url, "--retry-failed")
+        elif kills % 10 == 9:
             process.kill()
             process.wait()
-            process, kills = sweep(grid, url), kills + 1
+            process, kills = sweep(grid, url, "--retry-failed"), kills + 1
         elif workers := workers_of(process):
             with suppress(psutil.NoSuchProcess):
                 chance.choice(workers).kill()
@@ -104,7 +105,7 @@ def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
     process.wait()
     assert sweep(grid, url, "--retry-failed").wait() == 0
     whole = f"sqlite:///{tmp_path / 'whole.db'}"
-    work(workplace(small(seeds=seeds), whole, tmp_path / "whole"))
+    work(workplace(small(seeds=seeds, recipe=QUICK), whole, tmp_path / "whole"))
     assert content(url) == content(whole)
     assert not list((tmp_path / "out").glob(".*.unfinished"))
 
@@ -113,7 +114,7 @@ def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
 def test_a_unit_that_ends_its_workers_fails_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("leaving.py").write_text("import os\n\ndef prune(scoring):\n    os._exit(3)\n")
-    units = small(pruners=["leaving:prune", "magnitude"])
+    units = small(pruners=["leaving:prune", "magnitude"], recipe=QUICK)
     url = f"sqlite:///{tmp_path / 'bench.db'}"
     work_locally(workplace(units, url, tmp_path), workers=1, threads=1, look=lambda store: None)
     with open_store(url, readonly=True) as store:
@@ -125,7 +126,7 @@ def test_a_unit_that_ends_its_workers_fails_alone(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_worker_that_is_killed_after_every_checkpoint_is_not_the_units_fault(tmp_path):
     url, ended, kills = f"sqlite:///{tmp_path / 'bench.db'}", threading.Event(), []
-    place = workplace(small(pruners=[], sparsities=[]), url, tmp_path, lease=0.4)
+    place = workplace(small(pruners=[], sparsities=[], recipe="short-10"), url, tmp_path, lease=0.4)
     (unit,) = place.units
 
     def kill() -> None:
@@ -187,14 +188,14 @@ def test_ctrl_c_ends_workers_and_claims(url, tmp_path):
     assert said.decode() == "Interrupted. The same command goes on with what is not done.\n"
     assert not any(worker.is_running() for worker in workers)
     with open_store(url, readonly=True) as store:
-        found = status_of(store, [unit.key for unit in small(seeds=[1, 2])])
+        found = status_of(store, [unit.key for unit in small(seeds=[1, 2], recipe=QUICK)])
     assert all(one.state == "done" or one.lapsed for one in found.values())
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_two_workers_give_the_bytes_of_one(url, tmp_path):
-    units = small(pruners=["imp", "edge-popup"], recipe="short-10")
+    units = small(pruners=["imp", "edge-popup"], recipe=QUICK)
     alone = f"sqlite:///{tmp_path / 'alone.db'}"
     work(workplace(units, alone, tmp_path / "one"))
     place = workplace(units, url, tmp_path / "two")

@@ -20,14 +20,13 @@ from bench.store.claims import DEATHS, status_of
 from bench.sweep import on_ray as module
 from bench.sweep.on_ray import work_on_ray
 from bench.sweep.work import Workplace, work
-from tests.sweep.grids import content, small, workplace
+from tests.sweep.grids import QUICK, content, small, workplace
 
 pytestmark = pytest.mark.timeout(280)
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 WORKERS = {"workers": None, "threads": 1, "gpus": 0, "look": bool}
 LEASE = 3.0
-QUICK = "short-10"
 PATIENCE = 200.0  # seconds, on a busy machine
 DEADLY = "import os, signal\n\ndef prune(scoring):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
 
