@@ -82,7 +82,7 @@ def write_grid(path: Path, seeds: list[int]) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("one_thread")
 def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
-    """Of every ten kills one is of the sweep, nine of one of its workers."""
+    """Of every five kills one is of the sweep, four of one of its workers."""
     chance, seeds, grid = random.Random(0), [1, 2], tmp_path / "grid.toml"
     write_grid(grid, seeds)
     process, kills = sweep(grid, url), 0
@@ -93,7 +93,7 @@ def test_a_sweep_may_be_killed_at_any_moment(url, tmp_path):
                 seeds.append(len(seeds) + 1)
                 write_grid(grid, seeds)
             process = sweep(grid, url, "--retry-failed")
-        elif kills % 10 == 9:
+        elif kills % 5 == 4:
             process.kill()
             process.wait()
             process, kills = sweep(grid, url, "--retry-failed"), kills + 1
