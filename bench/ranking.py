@@ -193,11 +193,17 @@ def rank(table: pd.DataFrame, by: str = "accuracy") -> pd.DataFrame:
 
 
 def ranks(table: pd.DataFrame, by: str = "accuracy") -> pd.Series:
-    """The ranks that `rank` gives, Int64, from best to worst in every group.
+    """The ranks that `rank` gives, from best to worst in every group.
 
     Args:
         table: As for `rank`; no two rows have one label.
         by: As for `rank`.
+
+    Returns:
+        Int64, missing where there is no value; labelled as the table.
+
+    Raises:
+        BenchError: As `rank`.
     """
     if by not in HEADLINE or higher_is_better(by) is None:
         raise BenchError("E-BAD-VALUE", f"rank by: got {by!r}, expected one of {list(HEADLINE)}")

@@ -45,22 +45,15 @@ def harmless(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame without programs: `'` stands before them, � for signs that cannot be seen."""
     result = frame.copy(deep=False)
     for column in frame.select_dtypes(["str", "object"]):
-        if _may_harm(frame[column]):
-            result[column] = frame[column].map(_plain)
+        cells = frame[column].tolist()
+        plain = [_plain(cell) for cell in cells]
+        if plain != cells:
+            result[column] = pd.Series(plain, frame.index)
     return result.set_axis([_plain(name) for name in frame], axis="columns")
-
-
-def _may_harm(cells: pd.Series) -> bool:
-    words = [cell for cell in cells.tolist() if isinstance(cell, str)]
-    return any(map(_starts_one, words)) or bool(INVISIBLE.search("".join(words)))
 
 
 def _plain(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
     seen = INVISIBLE.sub("\ufffd", cell)
-    return f"'{seen}" if _starts_one(seen) else seen
-
-
-def _starts_one(cell: str) -> bool:
-    return cell.startswith(FORMULA)
+    return f"'{seen}" if seen.startswith(FORMULA) else seen

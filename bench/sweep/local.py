@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 
@@ -20,7 +21,6 @@ from bench.store.claims import give_back, status_of
 from bench.sweep.work import Workplace, check_idle, gone, work
 
 PAUSE = 0.2  # seconds between two looks at the workers
-FORKS = sys.platform == "linux"  # elsewhere libraries of the system do not survive a fork
 GRACE = 10.0  # seconds in which a worker may end by itself
 FAULT = 1  # exit code of Python after an error that nobody caught
 TERMINATED = 128 + signal.SIGTERM  # exit code of a worker that was asked to end
@@ -41,8 +41,7 @@ def work_locally(
         BenchError: What a worker could not go on after, as E-DISK-FULL; E-WORKERS-KILLED if too
             many are killed one after another while none works at a unit.
     """
-    context = get_context("forkserver") if FORKS else get_context("spawn")
-    context.set_forkserver_preload([work.__module__])  # which takes seconds, now once for all
+    context = _context()
     told = context.SimpleQueue()
 
     def begun() -> BaseProcess:
@@ -80,6 +79,18 @@ def work_locally(
                 process.join()
             give_back(store, gone, blame=False)
             look(store)
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    """How workers start: on Linux forked from one process that has imported everything.
+
+    Elsewhere libraries of the system do not survive a fork.
+    """
+    if sys.platform != "linux":
+        return get_context("spawn")
+    forked = get_context("forkserver")
+    forked.set_forkserver_preload([__name__])
+    return forked
 
 
 def _error(told: tuple[str, str] | None) -> Exception:

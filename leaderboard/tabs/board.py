@@ -15,6 +15,7 @@ from bench.headline import HEADLINE, higher_is_better
 from bench.legend import CONVENTIONS, explained, head
 from bench.protocol import METRICS
 from bench.ranking import over_seeds, ranks, usual
+from leaderboard.conditions import say_if_missing
 from leaderboard.grid import grid, ticked
 from leaderboard.ratios import ratios
 from leaderboard.view import View
@@ -41,12 +42,12 @@ def show(view: View) -> None:
     if rows.empty:
         st.info(NO_DENSE)
         return
-    ranking = ranks(rows, by)
-    leaders = list(ranking.dropna().index[:TESTED]) if "slug" in rows else []
+    of_runs, ranking = rows is view.rows, ranks(rows, by)
+    leaders = list(ranking.dropna().index[:TESTED]) if of_runs else []
     tested = view.source.standings(leaders, by) if leaders else None
     table = partial(board, rows, columns=columns, tested=tested)
     part = table(ranking.iloc[_page(len(rows))])
-    drawn = partial(ticked, key="ranking") if "slug" in rows else grid
+    drawn = partial(ticked, key="ranking") if of_runs else grid
     runs = drawn(
         part,
         height=min(ROW * (len(part) + 1) + 3, TALLEST),
@@ -112,7 +113,9 @@ def _columns(group: pd.DataFrame) -> tuple[str, list[str]]:
     left, right = st.columns([1, 2])
     title = {column: told.title for column, told in HEADLINE.items()}.__getitem__
     there = [column for column in RANKED_BY if group[column].notna().any()] or RANKED_BY
-    first = there.index(usual(group)) if usual(group) in there else 0
+    best = usual(group)
+    first = there.index(best) if best in there else 0
+    say_if_missing("by", list(map(title, there)))
     by = left.selectbox("Rank by", there, first, format_func=title, key="by", bind="query-params")
     columns = right.multiselect(
         "Columns", list(HEADLINE), SHOWN, format_func=title, key="columns", bind="query-params"
